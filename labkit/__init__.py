@@ -1,0 +1,1 @@
+"""A Kubernetes network in memory: real manifests in, every packet's way out."""

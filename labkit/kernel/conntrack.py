@@ -1,0 +1,37 @@
+"""Connection tracking: what `conntrack -L` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from labkit.kernel.packet import Address, Protocol
+
+
+class Tuple(msgspec.Struct, frozen=True):
+    """One direction of a connection."""
+
+    protocol: Protocol
+    src: Address
+    sport: int
+    dst: Address
+    dport: int
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One connection: as its first packet came in, and as the answer will look.
+
+    Without NAT `reply` mirrors `original`; a DNAT shows in the reply's source, an SNAT in
+    its destination. `seen_reply` is true once an answer passed; `expires` is in seconds of
+    the lab's clock.
+    """
+
+    original: Tuple
+    reply: Tuple
+    seen_reply: bool = False
+    expires: float = 0.0
+    mark: int = 0
+
+
+Conntrack = Mapping[str, tuple[Entry, ...]]  # network namespace -> its entries, oldest first

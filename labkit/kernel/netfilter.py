@@ -1,0 +1,240 @@
+"""Netfilter's rules as values: what `iptables-save` shows and the walk interprets.
+
+A `Rule` matches a packet with every one of its matches and then does one thing. Chains
+that carry a hook are entered by the kernel, in the order of their priority; the others
+only by jumps. The same values serve iptables and nft: a `Table` says whose it is.
+
+Source: netfilter hook priorities, include/uapi/linux/netfilter_ipv4.h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import msgspec
+
+from labkit.kernel.packet import Address
+from labkit.kernel.routes import Prefix
+
+Hook = Literal["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"]
+PRIORITY = {"raw": -300, "mangle": -150, "dstnat": -100, "filter": 0, "srcnat": 100}
+
+
+# --- matches, in the words of iptables' options ------------------------------------------
+
+
+class Source(msgspec.Struct, frozen=True):
+    """`[!] -s 10.244.0.0/16`"""
+
+    net: Prefix
+    negate: bool = False
+
+
+class Destination(msgspec.Struct, frozen=True):
+    """`[!] -d 10.96.0.20/32`"""
+
+    net: Prefix
+    negate: bool = False
+
+
+class InDevice(msgspec.Struct, frozen=True):
+    """`[!] -i cni0`; a trailing `+` matches any rest."""
+
+    name: str
+    negate: bool = False
+
+
+class OutDevice(msgspec.Struct, frozen=True):
+    """`[!] -o eth0`"""
+
+    name: str
+    negate: bool = False
+
+
+class Proto(msgspec.Struct, frozen=True):
+    """`-p tcp`; `module` also prints `-m tcp`, as iptables-save does for a match or DNAT on ports."""
+
+    name: str  # lower case
+    module: bool = False
+    negate: bool = False
+
+
+class DestinationPort(msgspec.Struct, frozen=True):
+    """`--dport 80` or `--dport 8000:8100`"""
+
+    first: int
+    last: int | None = None
+    negate: bool = False
+
+
+class SourcePort(msgspec.Struct, frozen=True):
+    """`--sport 80`"""
+
+    first: int
+    last: int | None = None
+    negate: bool = False
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """`-m mark [!] --mark 0x4000/0x4000`"""
+
+    value: int
+    mask: int = 0xFFFFFFFF
+    negate: bool = False
+
+
+class CtState(msgspec.Struct, frozen=True):
+    """`-m conntrack --ctstate RELATED,ESTABLISHED`; also DNAT and SNAT as states."""
+
+    states: tuple[str, ...]
+    negate: bool = False
+
+
+class AddrType(msgspec.Struct, frozen=True):
+    """`-m addrtype --dst-type LOCAL`"""
+
+    end: Literal["src", "dst"]
+    kind: Literal["LOCAL", "UNICAST", "BROADCAST", "MULTICAST"] = "LOCAL"
+    negate: bool = False
+
+
+class Statistic(msgspec.Struct, frozen=True):
+    """`-m statistic --mode random --probability 0.33333333349`; one in `one_in` exactly.
+
+    The kernel keeps the chance in 31 bits, so what it prints back is not quite 1/n.
+    """
+
+    one_in: int
+
+
+class Recent(msgspec.Struct, frozen=True):
+    """`-m recent --name X --rcheck --seconds 10800 --reap`, or `--set`."""
+
+    name: str
+    action: Literal["rcheck", "set"]
+    seconds: int = 0
+
+
+class InSet(msgspec.Struct, frozen=True):
+    """`-m set [!] --match-set NAME dst,dst`"""
+
+    name: str
+    ends: tuple[str, ...]
+    negate: bool = False
+
+
+class Comment(msgspec.Struct, frozen=True):
+    """`-m comment --comment "..."`: matches everything, tells the reader why."""
+
+    text: str
+
+
+Match = (
+    Source
+    | Destination
+    | InDevice
+    | OutDevice
+    | Proto
+    | DestinationPort
+    | SourcePort
+    | Mark
+    | CtState
+    | AddrType
+    | Statistic
+    | Recent
+    | InSet
+    | Comment
+)
+
+
+# --- targets ---------------------------------------------------------------------------
+
+
+class Jump(msgspec.Struct, frozen=True):
+    """`-j CHAIN`, or with `goto` `-g CHAIN`: what the chain does not decide goes on after (goto: behind the caller)."""
+
+    chain: str
+    goto: bool = False
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """`-j ACCEPT`, `-j DROP`, `-j RETURN`"""
+
+    name: Literal["ACCEPT", "DROP", "RETURN"]
+
+
+class Reject(msgspec.Struct, frozen=True):
+    """`-j REJECT --reject-with icmp-port-unreachable`"""
+
+    reason: str = "icmp-port-unreachable"
+
+
+class SetMark(msgspec.Struct, frozen=True):
+    """`-j MARK --set-xmark 0x4000/0x4000`: mark = (mark & ~mask) ^ value."""
+
+    value: int
+    mask: int
+
+
+class Dnat(msgspec.Struct, frozen=True):
+    """`-j DNAT --to-destination 10.244.1.5:8080`"""
+
+    address: Address
+    port: int | None = None
+
+
+class Snat(msgspec.Struct, frozen=True):
+    """`-j SNAT --to-source 192.168.7.11`"""
+
+    address: Address
+
+
+class Masquerade(msgspec.Struct, frozen=True):
+    """`-j MASQUERADE --random-fully`: the source becomes the address of the device it leaves by."""
+
+    random_fully: bool = False
+
+
+Target = Jump | Verdict | Reject | SetMark | Dnat | Snat | Masquerade
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One rule. Without a target it only counts (or has a side effect such as `recent --set`)."""
+
+    matches: tuple[Match, ...] = ()
+    target: Target | None = None
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True):
+    """Rules in order. A base chain has `hook`, `priority` and `policy`; a regular chain none."""
+
+    name: str
+    rules: tuple[Rule, ...] = ()
+    hook: Hook | None = None
+    priority: int = 0
+    policy: Literal["ACCEPT", "DROP"] | None = None
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True):
+    """Chains by name, in the order in which the tool prints them."""
+
+    name: str  # "raw", "mangle", "nat", "filter"; nft tables have names of their own
+    chains: Mapping[str, Chain]
+    tool: Literal["iptables", "nft"] = "iptables"
+    family: Literal["ip", "ip6"] = "ip"
+
+
+class Ipset(msgspec.Struct, frozen=True):
+    """One set of `ipset list`: its type and its members, as text in canonical order."""
+
+    name: str
+    kind: str  # "hash:net", "hash:ip,port", ...
+    members: tuple[str, ...] = ()
+
+
+class Ruleset(msgspec.Struct, frozen=True):
+    """Everything netfilter knows in one network namespace."""
+
+    tables: tuple[Table, ...] = ()
+    sets: Mapping[str, Ipset] = {}

@@ -1,0 +1,49 @@
+"""Routes and neighbours: what `ip route` and `ip neigh` show."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Literal
+
+import msgspec
+
+from labkit.kernel.packet import Address
+
+Prefix = IPv4Network | IPv6Network
+
+
+class NextHop(msgspec.Struct, frozen=True):
+    """One way of a multipath route."""
+
+    via: Address | None = None
+    dev: str = ""
+    weight: int = 1
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One route of the main table; a default route has prefix length 0.
+
+    `kind` unicast goes on, blackhole drops in silence, unreachable answers with ICMP.
+    `mtu` limits packets on this route in bytes (Cilium puts its tunnel's there).
+    """
+
+    prefix: Prefix
+    dev: str = ""
+    via: Address | None = None
+    src: Address | None = None
+    onlink: bool = False
+    proto: str = ""  # "kernel", "bird", ... as printed; empty prints nothing
+    scope: Literal["global", "link"] = "global"
+    metric: int = 0
+    kind: Literal["unicast", "blackhole", "unreachable"] = "unicast"
+    mtu: int | None = None
+    nexthops: tuple[NextHop, ...] = ()  # ECMP; empty for a single way
+
+
+class Neighbour(msgspec.Struct, frozen=True):
+    """One row of `ip neigh`: which MAC address answers for an address on a device."""
+
+    address: Address
+    dev: str
+    mac: str
+    state: str = "PERMANENT"
