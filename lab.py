@@ -104,8 +104,10 @@ def with_uv() -> str:
         only_uv = Path(folder, "uv.lock")
         only_uv.write_text(pinned[0])
         fault = fault_of([*pip_install(), "--require-hashes", "-r", only_uv])
-    quiet = ["--quiet", "--compile-bytecode"]  # else the first start of JupyterLab takes 11 s
-    return fault or install([PYTHON, "-m", "uv", "pip", "install", *quiet, "--python", PYTHON])
+    # Without compiling now, the first start of JupyterLab takes 11 s; and a school's or firm's
+    # own certificates are known to the system only.
+    how = ["--quiet", "--compile-bytecode", "--system-certs", "--python", str(PYTHON)]
+    return fault or install([PYTHON, "-m", "uv", "pip", "install", *how])
 
 
 def with_pip() -> str:
