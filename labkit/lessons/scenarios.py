@@ -1,0 +1,26 @@
+"""Ready-made clusters: `scenario("shop")` is where every lesson starts."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from labkit.cluster import Cluster
+from labkit.errors import NotFound
+
+DATA = Path(__file__).parents[2] / "data"
+
+
+def scenario(name: str, **config: Any) -> Cluster:
+    """A fresh cluster from `data/NAME.yaml`; `config` as in `Cluster.from_manifests`.
+
+    Raises:
+        NotFound: no scenario has that name; the message lists those there are.
+    """
+    names = sorted(path.stem for path in DATA.glob("*.yaml"))
+    if name not in names:
+        near = get_close_matches(name, names, n=1)
+        cure = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(names)}"
+        raise NotFound(f"scenario {name!r} does not exist; {cure}")
+    return Cluster.from_manifests(DATA / f"{name}.yaml", **config)

@@ -1,0 +1,60 @@
+"""`%load_ext labkit.notebook`: how the lab's values look in a notebook, and its magics.
+
+The model does not know that it can be drawn: formatters are registered here, by type name,
+and load nothing before the first value is shown. The magics are the functions `kubectl` and
+`on` on the variable `lab`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from labkit.errors import CommandError
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from labkit.cluster import Cluster
+    from labkit.commands.output import Output
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Called by `%load_ext`: registers formatters and magics with this shell only."""
+    html = shell.display_formatter.formatters["text/html"]
+    html.for_type_by_name("labkit.traffic.connect", "Connection", _connection_html)
+    html.for_type_by_name("labkit.lessons.check", "Feedback", _feedback_html)
+
+    def kubectl_magic(line: str, cell: str | None = None) -> Output:
+        from labkit.commands.kubectl import kubectl
+
+        return kubectl(_lab(shell), line, stdin=cell)
+
+    def on_magic(line: str) -> Output:
+        from labkit.commands.node import on
+
+        place, _, command = line.strip().partition(" ")
+        return on(_lab(shell), place, command)
+
+    shell.register_magic_function(kubectl_magic, "line_cell", "kubectl")
+    shell.register_magic_function(on_magic, "line", "on")
+
+
+def _lab(shell: InteractiveShell) -> Cluster:
+    from labkit.cluster import Cluster
+
+    lab = shell.user_ns.get("lab")
+    if not isinstance(lab, Cluster):
+        raise CommandError('the magics work on the variable lab; run lab = scenario("shop") first')
+    return lab
+
+
+def _connection_html(connection: Any) -> str:
+    from labkit.views import trace_html
+
+    return trace_html(connection)
+
+
+def _feedback_html(feedback: Any) -> str:
+    from labkit.views import feedback_html
+
+    return feedback_html(repr(feedback))
