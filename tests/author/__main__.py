@@ -27,11 +27,10 @@ def prepare(notebook: nbformat.NotebookNode, path: Path) -> None:
     cells = [c for c in notebook.cells if c.id != f"{name}-nav"]
     cells[0].source = lessons.card_text(card)
     for position, cell in enumerate(cells, start=1):
-        if cell.id != f"{name}-{position:02d}":
-            print(
-                f"{path.name}: cell {cell.id} is now {name}-{position:02d}; look at what names it"
-            )
-        cell.id = f"{name}-{position:02d}"
+        new = f"{name}-{position:02d}"
+        if cell.id != new:
+            print(f"{path.name}: cell {cell.id} is now {new}; look at what names it")
+        cell.id = new
     links = nbformat.v4.new_markdown_cell(lessons.links_text(path, lessons.paths()))
     links.id = f"{name}-nav"
     links.metadata = {"slideshow": {"slide_type": "skip"}}

@@ -19,10 +19,8 @@ from tests.author import lessons
 class Ran:
     """One code cell that ran: its text, its displayed values, its last value."""
 
-    def __init__(
-        self, cell: nbformat.NotebookNode, text: str, shown: list[Any], value: Any
-    ) -> None:
-        self.cell, self.text, self.shown, self.value = cell, text, shown, value
+    def __init__(self, text: str, shown: list[Any], value: Any) -> None:
+        self.text, self.shown, self.value = text, shown, value
 
 
 class Lesson:
@@ -47,7 +45,7 @@ class Lesson:
         with capture_output() as captured:
             result = self.shell.run_cell(cell.source if source is None else source)
         result.raise_error()
-        return Ran(cell, captured.stdout, list(captured.outputs), result.result)
+        return Ran(captured.stdout, list(captured.outputs), result.result)
 
     def run_all(self) -> Iterator[Ran]:
         for cell in self.code:
@@ -55,9 +53,9 @@ class Lesson:
 
     def plain(self, ran: Ran) -> str:
         """The text of a cell's outputs: what it printed, then its value as plain text."""
-        data, _ = (
-            self.shell.display_formatter.format(ran.value) if ran.value is not None else ({}, {})
-        )
+        data: dict[str, str] = {}
+        if ran.value is not None:
+            data, _ = self.shell.display_formatter.format(ran.value)
         shown = [o.data.get("text/plain", "") for o in ran.shown if isinstance(o, RichOutput)]
         return "\n".join(part for part in (ran.text, *shown, data.get("text/plain", "")) if part)
 

@@ -70,7 +70,8 @@ def test_code_cells_are_short_and_define_nothing(path):
             continue
         source = "\n".join(r for r in cell.source.splitlines() if not r.startswith("%"))
         outside_text = re.sub(r'""".*?"""', '""', source, flags=re.DOTALL)
-        assert len(cell.source.splitlines()) >= 1 and len(outside_text.splitlines()) <= 6, cell.id
+        assert cell.source.strip(), cell.id
+        assert len(outside_text.splitlines()) <= 6, cell.id
         for node in ast.walk(ast.parse(source)):
             assert not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda), cell.id
             if isinstance(node, ast.Import | ast.ImportFrom):

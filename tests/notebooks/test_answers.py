@@ -18,9 +18,8 @@ from tests.author import lessons
 from tests.notebooks.shell import Lesson
 
 PATHS = lessons.paths()
-ANSWERS = {
-    lessons.number(p): import_module(f"tests.notebooks.answers.{lessons.number(p)}") for p in PATHS
-}
+NUMBERS = [lessons.number(path) for path in PATHS]
+ANSWERS = {number: import_module(f"tests.notebooks.answers.{number}") for number in NUMBERS}
 SOLVED = [(p, *row) for p in PATHS for row in ANSWERS[lessons.number(p)].SOLVED]
 WRONG = [(p, *row) for p in PATHS for row in ANSWERS[lessons.number(p)].WRONG]
 
