@@ -1,0 +1,66 @@
+"""The cluster's objects compiled into a network: what every kernel of it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from labkit.api.core import Node
+from labkit.api.names import title_of
+from labkit.api.state import State
+from labkit.cni import base, cni_of
+from labkit.kernel.netns import Netns, Network, Part, merge
+from labkit.proxy import NodeView, mode_of, service_ports
+from labkit.traffic.machines import machine_parts, pod_sockets
+
+ZONE = "topology.kubernetes.io/zone"
+
+
+def program(state: State) -> Network:
+    """Every namespace of the cluster, the router's and the outside's included.
+
+    Equal states give equal networks; the result is kept beside the state.
+    """
+    return state.cached(_program)
+
+
+def _program(state: State) -> Network:
+    sources = (machine_parts(state), proxy_parts(state), cni_of(state.config).program(state))
+    # kube-proxy puts its jumps in front of what is there, flannel appends its own.
+    parts: dict[str, list[Part]] = {}
+    for source in (*sources, _sockets(state)):
+        for name, part in source.items():
+            parts.setdefault(name, []).append(part)
+    titles = _titles(state)
+    return Network({name: _merged(name, titles, own) for name, own in parts.items()})
+
+
+def _merged(name: str, titles: Mapping[str, str], parts: Iterable[Part]) -> Netns:
+    return merge(name, titles.get(name, name.rpartition("/")[2]), parts)
+
+
+def _titles(state: State) -> dict[str, str]:
+    return {base.pod_netns(pod): title_of(state, pod) for pod in base.wired_pods(state)}
+
+
+def proxy_parts(state: State) -> dict[str, Part]:
+    """What kube-proxy writes on every node."""
+    services, mode = service_ports(state), mode_of(state.config)
+    return {
+        f"node/{node.name}": mode.program(services, _node_view(state, node))
+        for node in state.list(Node)
+    }
+
+
+def _node_view(state: State, node: Node) -> NodeView:
+    return NodeView(
+        name=node.name,
+        zone=node.labels.get(ZONE, ""),
+        addresses=base.internal_addresses(node),
+        pod_cidrs=base.pod_cidrs(node),
+        config=state.config,
+    )
+
+
+def _sockets(state: State) -> dict[str, Part]:
+    pods = (pod for view in base.views(state) for pod in view.pods)
+    return {base.pod_netns(pod): Part(sockets=pod_sockets(pod)) for pod in pods}

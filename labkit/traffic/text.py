@@ -1,0 +1,90 @@
+"""A connection as a terminal prints it: one row for each decision, with the row that made it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+from labkit.kernel.trace import Hop, Trace
+from labkit.traffic.connection import Connection, Place
+
+STAGE, ACTION = 12, 9  # columns as wide as POSTROUTING and rewrite need
+COMMENT = re.compile(r' -m comment --comment ("[^"]*"|\S+)')
+NOISE = re.compile(r" -p \w+| -m (?:tcp|udp|sctp)(?= )")
+
+
+def connection_text(connection: Connection) -> str:
+    """First who reached whom and how it ended, then the hops; `reply` before the way back.
+
+    Hops that changed and decided nothing are left out. A try that only taught the client a
+    smaller packet size stands before the last one.
+    """
+    rows = list(_rows(connection))
+    places = connection.places
+    width = max((len(_title(hop, places)) for _, hop in rows if hop), default=0)
+    lines, number = [connection.heading], 0
+    for label, hop in rows:
+        if hop is None:
+            lines.append(label)
+            continue
+        number += 1
+        title = _title(hop, places).ljust(width)
+        stage, action = hop.stage.ljust(STAGE), hop.action.ljust(ACTION)
+        lines.append(f"{number:2}  {title}  {stage}{action}{label}".rstrip())
+    return "\n".join(lines)
+
+
+def _rows(connection: Connection) -> Iterator[tuple[str, Hop | None]]:
+    """(text, hop) in order; a heading inside has no hop."""
+    for number, trace in enumerate(connection.earlier):
+        if number:
+            yield ("reply" if number % 2 else _again(trace)), None
+        yield from _trace_rows(trace, answer=bool(number % 2))
+    if connection.earlier:
+        yield _again(connection.request), None
+    yield from _trace_rows(connection.request, answer=False)
+    if connection.reply:
+        yield "reply", None
+        yield from _trace_rows(connection.reply, answer=True)
+
+
+def _again(trace: Trace) -> str:
+    return f"then, {trace.hops[0].before.size} bytes" if trace.hops else "then"
+
+
+def _trace_rows(trace: Trace, *, answer: bool) -> Iterator[tuple[str, Hop]]:
+    for hop in shown(trace.hops):
+        yield (ends(hop, answer) if hop.action == "send" else short(hop.why)), hop
+
+
+def _title(hop: Hop, places: Mapping[str, Place]) -> str:
+    return places[hop.netns].title if hop.netns in places else hop.netns
+
+
+def shown(hops: Iterable[Hop]) -> tuple[Hop, ...]:
+    """The hops that a reader needs: those that decided or changed something."""
+    return tuple(hop for hop in hops if not hop.quiet)
+
+
+def ends(hop: Hop, answer: bool) -> str:
+    """`10.244.1.2 -> 10.96.0.20:80`: who sends to whom, without the client's passing port."""
+    packet = hop.after
+    if packet.icmp:
+        return f"{packet.src} -> {packet.dst}, ICMP {packet.icmp.kind}"
+    source = packet.source if answer else str(packet.src)
+    target = str(packet.dst) if answer else packet.destination
+    return f"{source} -> {target}" + (", RST" if "RST" in packet.flags else "")
+
+
+def short(why: str) -> str:
+    """A rule with its middle left out where it says nothing new; other rows as they are."""
+    if not why.startswith("-A "):
+        return why
+    head, jump, tail = why.rpartition(" -j ")
+    if not jump:
+        return why
+    if tail.startswith("DNAT"):
+        return f"{' '.join(head.split()[:2])} … -j {tail}"
+    refuses = tail.startswith(("DROP", "REJECT"))
+    head = COMMENT.sub(r" … \1 …" if refuses else " …", NOISE.sub("", head))
+    return f"{head} -j {tail}"
