@@ -1,0 +1,66 @@
+"""kube-proxy: each Service's addresses become rules in the kernel of every node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from ipaddress import ip_address, ip_network
+
+from labkit.api.core import Node
+from labkit.api.state import ClusterConfig, State
+from labkit.errors import NotFound
+from labkit.kernel.netns import Part
+from labkit.proxy.base import FAMILIES, NodeView, ProxyMode
+from labkit.proxy.iptables import Iptables
+from labkit.proxy.services import service_ports
+
+__all__ = ["NAMES", "NodeView", "ProxyMode", "mode_of", "node_view", "proxy_parts", "service_ports"]
+
+ZONE = "topology.kubernetes.io/zone"
+NAMES = ("iptables",)
+"""`proxy_mode=` takes these."""
+
+
+def mode_of(config: ClusterConfig) -> ProxyMode:
+    """The mode that the configuration names.
+
+    Raises:
+        NotFound: no such mode; the message lists the choices.
+    """
+    if config.proxy_mode == "iptables":
+        return Iptables()
+    near = get_close_matches(config.proxy_mode, NAMES, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"choose one of {', '.join(NAMES)}"
+    raise NotFound(f"proxy_mode: the lab has no `{config.proxy_mode}`; {hint}")
+
+
+def proxy_parts(state: State) -> Mapping[str, Part]:
+    """What kube-proxy puts into the namespace of each node, by its name (`node/NAME`)."""
+    mode, services = mode_of(state.config), service_ports(state)
+    return {
+        f"node/{node.name}": mode.program(services, node_view(node, state.config))
+        for node in state.list(Node)
+    }
+
+
+def node_view(node: Node, config: ClusterConfig) -> NodeView:
+    """kube-proxy's start-up options on one node: kubeadm's, with those of the configuration.
+
+    `proxy_options` has `masqueradeAll` and `localhostNodePorts`, "true" or "false".
+    """
+    pods = tuple(ip_network(cidr) for cidr in config.pod_cidrs)
+    options = config.proxy_options
+    return NodeView(
+        name=node.name,
+        zone=node.labels.get(ZONE, ""),
+        addresses=tuple(
+            ip_address(a.address) for a in node.status.addresses if a.type == "InternalIP"
+        ),
+        pod_cidrs=pods,
+        service_cidrs=tuple(ip_network(cidr) for cidr in config.service_cidrs),
+        masquerade_all=options.get("masqueradeAll", "false") == "true",
+        localhost_node_ports=options.get("localhostNodePorts", "true") == "true",
+        families=tuple(
+            name for name, version in FAMILIES if any(c.version == version for c in pods)
+        ),
+    )
