@@ -140,7 +140,7 @@ def observe(lab: Cluster, probe: Probe) -> str:
     seen = SEEN.get(connection.outcome, connection.outcome)
     if seen == "the page" and probe.by:
         title = connection.places[connection.request.end].title
-        if title.removesuffix("…").split("-")[0] != probe.by:
+        if title != probe.by and not title.startswith(f"{probe.by}-"):
             return f"a page from {title}"
     return seen
 

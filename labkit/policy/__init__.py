@@ -1,0 +1,1 @@
+"""NetworkPolicy: what it means, how it is enforced, and who reaches whom."""

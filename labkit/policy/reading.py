@@ -1,0 +1,27 @@
+"""What the NetworkPolicy API leaves open, as switches; each default is the reading of
+Kubernetes' own end-to-end suite (`test/e2e/network/netpol` in kubernetes/kubernetes).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """How the open points are read.
+
+    hostnet: a hostNetwork pod is its node: no policy selects it, no pod peer matches it, an
+        ipBlock sees the node's address, and its own node always reaches a pod. Off: a
+        hostNetwork pod is a pod like any other (Cilium's host firewall goes that way).
+    ipblock_pods: an ipBlock is compared with pods' addresses too, as Calico does. Off: only
+        with addresses outside the cluster, as Cilium does.
+    sidecar: the port names of restartable init containers count.
+    hostbits: `10.0.0.5/24` means the network 10.0.0.0/24. Off: such a block matches nothing.
+    itself: a pod always reaches itself.
+    """
+
+    hostnet: bool = True
+    ipblock_pods: bool = True
+    sidecar: bool = True
+    hostbits: bool = True
+    itself: bool = True
