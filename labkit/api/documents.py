@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from labkit.api.check import check
-from labkit.api.plain import Document
+from labkit.api.plain import MAX_FAULTS, Document, Enough
 from labkit.api.syntax import quoted
 from labkit.errors import Fault, ManifestError
 
 MAX_OBJECTS = 5_000
-MAX_FAULTS = 100
 
 
 class Loaded(msgspec.Struct, frozen=True):
@@ -36,7 +36,8 @@ def checked(documents: list[Document], where: str) -> tuple[Loaded, ...]:
     faults: list[Fault] = []
     for document in documents:
         if not document.found or isinstance(document.value, dict):
-            check(document.value, document.report, document.written)
+            with suppress(Enough):
+                check(document.value, document.report, document.written)
         subject = _subject(document.value)
         for line, path, message in sorted(document.found, key=lambda f: f[0]):
             faults.append(Fault(where, line, subject, path, message))

@@ -25,7 +25,6 @@ __all__ = ["Loaded", "Source", "dump", "dump_json", "load", "load_as_it_stands"]
 Source = str | Path | Sequence[Mapping[str, Any]]
 
 _FILE = re.compile(r"[^\n{}]*\.(ya?ml|json)\s*")
-_UNPRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def load(source: Source, *, name: str = "") -> tuple[Loaded, ...]:
@@ -85,10 +84,6 @@ def _read(text: str, where: str) -> list[Document]:
     if len(text) > MAX_BYTES:
         message = f"{len(text)} characters; at most {MAX_BYTES}: load it in parts"
         raise ManifestError(Fault(where, 0, "", "", message))
-    if bad := _UNPRINTABLE.search(text):
-        line = text.count("\n", 0, bad.start()) + 1
-        message = f"character U+{ord(bad.group()):04X} may not stand in YAML; remove it"
-        raise ManifestError(Fault(where, line, "", "", message))
     try:
         return list(documents(text))
     except TooMuch as much:

@@ -11,6 +11,7 @@ import msgspec
 
 MAX_DEPTH = 100
 MAX_NODES = 400_000
+MAX_FAULTS = 100
 
 Found = tuple[int, str, str]  # line (0: none), field path, message
 
@@ -42,6 +43,10 @@ class TooMuch(Exception):
         self.line = line
 
 
+class Enough(Exception):
+    """So much is wrong with a document that nobody reads on."""
+
+
 TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep; no manifest is"
 TOO_MANY = f"more than {MAX_NODES} values; load it in parts"
 
@@ -61,6 +66,8 @@ class Document(msgspec.Struct):
     def report(self, path: str, message: str, at: str = "") -> None:
         """Note a fault of the field at `path`; its line is that of the field `at`."""
         self.found.append((self.line(at or path), path, message))
+        if len(self.found) > MAX_FAULTS:
+            raise Enough
 
     def line(self, path: str) -> int:
         """The line of a field, or of the nearest field around it; 0 without text."""

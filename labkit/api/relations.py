@@ -83,7 +83,10 @@ def unique(key: str, *fields: str) -> Rule:
             if not word[0]:
                 continue
             if word in seen:
-                yield f"{path}.{fields[0]}", f"{quoted(' '.join(word))} is already at {seen[word]}"
+                yield (
+                    f"{path}.{fields[0]}",
+                    f"{quoted(' '.join(word))} is already that of {seen[word][1:]}",
+                )
             seen.setdefault(word, path)
 
     return rule

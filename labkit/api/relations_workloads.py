@@ -12,6 +12,7 @@ from labkit.api import syntax
 from labkit.api.relations import (
     Faults,
     Rule,
+    exactly_one,
     items,
     needed,
     one_a_family,
@@ -91,7 +92,7 @@ def _pod(value: dict[str, Any]) -> Faults:
         for path, container in structs(value, key):
             name = str(container.get("name") or "")
             if name and name in seen:
-                yield f"{path}.name", f"{quoted(name)} is already the name of {seen[name]}"
+                yield f"{path}.name", f"{quoted(name)} is already the name of {seen[name][1:]}"
             seen.setdefault(name, path)
     yield from _host_ports(value)
     yield from _pod_dns(value)
@@ -130,7 +131,7 @@ def _host_ports(value: dict[str, Any]) -> Faults:
                 yield here, "must equal containerPort, since the pod is in its node's network"
             word = (str(number), str(port.get("protocol", "TCP")), str(port.get("hostIP", "")))
             if word in taken:
-                yield here, f"{word[0]}/{word[1]} is already taken by {taken[word]}"
+                yield here, f"{word[0]}/{word[1]} is already taken by {taken[word][1:]}"
             taken.setdefault(word, here)
 
 
@@ -186,6 +187,7 @@ TYPES: Mapping[str, tuple[Rule, ...]] = {
         unique("volumeMounts", "mountPath"),
     ),
     "EnvVar": (_env,),
+    "Probe": (exactly_one("httpGet", "tcpSocket", "grpc", "exec"),),
     "ResourceRequirements": (_resources,),
     "Toleration": (_toleration,),
     "DeploymentSpec": _TEMPLATE,

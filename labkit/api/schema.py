@@ -250,13 +250,14 @@ def home_below(key: str, here: Place, types: Mapping[str, Type]) -> str:
 def _structs_below(
     name: str, types: Mapping[str, Type], depth: int = 3
 ) -> Iterator[tuple[str, str]]:
-    """The structs inside a struct, without lists: nearest first, `status` never."""
+    """The structs inside a struct, nearest first; `[]` marks a list's items; `status` never."""
     level = [("", name)]
     for _ in range(depth):
-        level = [
-            (f"{path}.{field}", word)
-            for path, owner in level
-            for field, word in types[owner].fields.items()
-            if word in types and field != "status"
-        ]
+        below = []
+        for path, owner in level:
+            for field, word in types[owner].fields.items():
+                inner = word.removeprefix("list ")
+                if inner in types and field != "status":
+                    below.append((f"{path}.{field}{'' if inner == word else '[]'}", inner))
+        level = sorted(below, key=lambda b: b[0].endswith("]"))
         yield from level

@@ -27,8 +27,10 @@ from labkit.api.plain import (
 from labkit.api.schema import field_path
 from labkit.api.syntax import quoted
 
+_UNPRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # either base
+
+class Reading:
     """Composes nodes and leaves the meaning of plain scalars to `plain.scalar`."""
 
     depth = 0
@@ -52,21 +54,28 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         self.depth -= 1
 
 
+class _Loader(Reading, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """On libyaml where it is, else (in a browser) on PyYAML's own parser."""
+
+
 def documents(text: str) -> Iterator[Document]:
     """The objects of a text. After broken YAML it goes on at the next `---`."""
+    if bad := _UNPRINTABLE.search(text):
+        line = text.count("\n", 0, bad.start()) + 1
+        message = f"character U+{ord(bad.group()):04X} may not stand in YAML; remove it"
+        yield from _as_json(text) or [Document(found=[(line, "", message)])]
+        return
     first, budget = 0, [MAX_NODES]  # line at which this stretch begins, from 0
     while True:
         loader = _Loader(text)
         try:
             while loader.check_node():
                 node = loader.get_node()
-                if not (
-                    isinstance(node, yaml.ScalarNode) and node.tag == "plain" and not node.value
-                ):
+                if not _is_null(node):
                     yield from _objects(node, first, budget)
             return
         except yaml.YAMLError as error:
-            if not first and text.lstrip()[:1] in ("{", "[") and (plain := _as_json(text)):
+            if not first and (plain := _as_json(text)):
                 yield from plain
                 return
             lines = text.split("\n")
@@ -80,8 +89,15 @@ def documents(text: str) -> Iterator[Document]:
             loader.dispose()
 
 
+def _is_null(node: yaml.Node) -> bool:
+    """Nothing between two `---`, or `null`: no object and no fault."""
+    return node.tag == "plain" and scalar(node.value) is None
+
+
 def _as_json(text: str) -> list[Document]:
-    """JSON that the YAML parser does not take (escaped emoji); lines are lost then."""
+    """JSON that is no YAML (escaped emoji, control characters); lines are lost then."""
+    if text.lstrip()[:1] != "{":
+        return []
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError):
@@ -108,6 +124,8 @@ _CURES = (
     ("unknown escape", "an unknown `\\` in double quotes; use single quotes"),
     ("escape code", "an unknown `\\` in double quotes; use single quotes"),
     ("expected ':'", "a key without its `:`, here or just above"),
+    ("node content", "a bracket that opens just above is not closed; add `]` or `}`"),
+    ("nesting depth", "brackets inside brackets, more of them than any manifest has"),
     ("<document start>", "a second document begins here; put `---` between them"),
 )
 
@@ -180,7 +198,7 @@ class _Builder(msgspec.Struct, frozen=True):
         if isinstance(node, yaml.ScalarNode):
             return self.scalar(node, path)
         if node.tag not in ("collection", _YAML + "map", _YAML + "seq"):
-            self.fault(node, path, f"unknown tag {quoted(node.tag)}; remove it")
+            self.fault(node, path, f"unknown tag {_tag(node)}; remove it")
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path, depth)
         assert isinstance(node, yaml.SequenceNode)
@@ -191,7 +209,7 @@ class _Builder(msgspec.Struct, frozen=True):
             return node.value
         value = scalar(node.value)
         if node.tag != "plain" and node.tag not in _TAGS.get(type(value), ()):
-            message = f"{quoted(node.value)} under tag {quoted(node.tag)}; remove the tag"
+            message = f"{quoted(node.value)} under tag {_tag(node)}; remove the tag"
             self.fault(node, path, message)
         elif isinstance(value, float) and value - value != 0:
             self.fault(node, path, f"{quoted(node.value)} is no number that JSON has")
@@ -257,6 +275,10 @@ class _Builder(msgspec.Struct, frozen=True):
         return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+def _tag(node: yaml.Node) -> str:
+    return quoted(node.tag.replace(_YAML, "!!"))
+
+
 _YAML = "tag:yaml.org,2002:"
 _TEXT = ("text", _YAML + "str", _YAML + "timestamp")
 _TAGS = {
@@ -280,12 +302,13 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
 def dump(manifest: Mapping[str, Any]) -> str:
     """YAML as `kubectl get -o yaml` prints it: keys sorted, lists not indented, no folding."""
     text: str = yaml.serialize(_node(manifest), Dumper=_Dumper, width=2**30, allow_unicode=True)
-    return text
+    # The mark that libyaml puts behind blocks with open ends; Go's port of it leaves it out.
+    return text.removesuffix("...\n")
 
 
 def _node(value: Any) -> yaml.Node:
     if isinstance(value, Mapping):
-        pairs = [(_text(k), _node(value[k])) for k in sorted(value, key=_KEY_ORDER)]
+        pairs = [(_key_node(k), _node(value[k])) for k in sorted(value, key=_KEY_ORDER)]
         return yaml.MappingNode("collection", pairs, flow_style=not pairs)
     if isinstance(value, list | tuple):
         return yaml.SequenceNode("collection", [_node(v) for v in value], flow_style=not value)
@@ -293,6 +316,11 @@ def _node(value: Any) -> yaml.Node:
         return _text(value)
     word = "null" if value is None else str(value).lower()
     return yaml.ScalarNode("text", word)
+
+
+def _key_node(key: str) -> yaml.ScalarNode:
+    """Without quotes `<<` would be a merge."""
+    return _text(key) if key != "<<" else yaml.ScalarNode("text", key, style='"')
 
 
 def _text(value: str) -> yaml.ScalarNode:
@@ -309,7 +337,7 @@ def _text(value: str) -> yaml.ScalarNode:
 
 
 _QUOTED = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?|\d{4}-\d\d?-\d\d?([Tt ].*)?")
-_ODD = re.compile("[\r\x85\xa0\u2028\u2029\ufeff]|[\ud800-\udfff]")
+_ODD = re.compile("[\r\x85\u2028\u2029\ufeff]|[\ud800-\udfff]")
 
 
 def _before(a: str, b: str) -> int:
