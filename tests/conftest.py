@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ settings.register_profile(
 )
 settings.load_profile("labkit")
 
+# A learner who has answered nothing; the progress of whoever runs the tests is not touched.
+NEWCOMER = tempfile.TemporaryDirectory()
+os.environ["LABKIT_PROGRESS"] = NEWCOMER.name
+
 TOGETHER = ("kernel", "browser")
 """Folders of tests whose tests share one machine-wide thing (namespaces, a browser)."""
 
@@ -28,6 +33,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if os.environ.get(MAY_NOT_SKIP):
         pytest.fail(f"{lack} ({MAY_NOT_SKIP} is set)", pytrace=False)
     pytest.skip(lack)
+
+
+def pytest_unconfigure() -> None:
+    NEWCOMER.cleanup()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -100,6 +100,18 @@ class OutsideFunctions(ast.NodeTransformer):
         return ast.Pass() if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
 
 
+class OutsideFrames(ast.NodeTransformer):
+    """All but methods named `frame`: a value may say that it is a table, in pandas' words."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        if node.name == "frame":
+            node.body = [ast.Pass()]
+        return self.generic_visit(node)
+
+    def visit_If(self, node: ast.If) -> ast.AST:
+        return ast.Pass() if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+
 # --- the rules: each gives what is wrong with a module, nothing if all is well -----------------
 
 
@@ -117,7 +129,9 @@ def from_a_neighbour(module: Module) -> set[str]:
 
 
 def drawing_below_the_views(module: Module) -> set[str]:
-    return module.libraries & DRAWING if module.floor < FLOORS["views"] else set()
+    without_frames = OutsideFrames().visit(ast.parse(module.source))
+    drawn = {name.split(".")[0] for name in module.imported(without_frames)} & DRAWING
+    return drawn if module.floor < FLOORS["views"] else set()
 
 
 def drawing_at_import(module: Module) -> set[str]:
