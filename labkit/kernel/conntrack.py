@@ -24,7 +24,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     Without NAT `reply` mirrors `original`; a DNAT shows in the reply's source, an SNAT in
     its destination. `seen_reply` is true once an answer passed; `expires` is in seconds of
-    the lab's clock.
+    the lab's clock. `state` is TCP's (`ESTABLISHED`).
+
+    Two kinds of entries are no rows of `conntrack -L`. `socket`: the end of a process that
+    opened the connection (what `ss` shows), kept so that an answer finds who asked. Not
+    `confirmed`: a first packet that was refused on its way; only the error that goes back
+    for it still knows the connection.
     """
 
     original: Tuple
@@ -32,6 +37,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     seen_reply: bool = False
     expires: float = 0.0
     mark: int = 0
+    state: str = ""
+    assured: bool = False
+    confirmed: bool = True
+    socket: bool = False
 
 
 Conntrack = Mapping[str, tuple[Entry, ...]]  # network namespace -> its entries, oldest first

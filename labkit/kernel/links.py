@@ -23,7 +23,7 @@ class Vxlan(msgspec.Struct, frozen=True):
 
 
 class Fdb(msgspec.Struct, frozen=True):
-    """One row of a forwarding database: frames to `mac` leave by the port, or to tunnel end `dst`."""
+    """One row of a forwarding database: frames to `mac` leave by the port, or to tunnel `dst`."""
 
     mac: str
     dst: Address | None = None

@@ -53,7 +53,7 @@ class OutDevice(msgspec.Struct, frozen=True):
 
 
 class Proto(msgspec.Struct, frozen=True):
-    """`-p tcp`; `module` also prints `-m tcp`, as iptables-save does for a match or DNAT on ports."""
+    """`-p tcp`; `module` also prints `-m tcp`, as a match on ports or a DNAT to one needs it."""
 
     name: str  # lower case
     module: bool = False
@@ -152,7 +152,11 @@ Match = (
 
 
 class Jump(msgspec.Struct, frozen=True):
-    """`-j CHAIN`, or with `goto` `-g CHAIN`: what the chain does not decide goes on after (goto: behind the caller)."""
+    """`-j CHAIN`, or with `goto` `-g CHAIN`.
+
+    What the chain does not decide goes on behind this rule; after a goto behind the jump
+    that led to this chain.
+    """
 
     chain: str
     goto: bool = False
@@ -206,7 +210,7 @@ class Rule(msgspec.Struct, frozen=True):
     target: Target | None = None
 
 
-class Chain(msgspec.Struct, frozen=True, kw_only=True):
+class Chain(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Rules in order. A base chain has `hook`, `priority` and `policy`; a regular chain none."""
 
     name: str

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
 from labkit.kernel.links import Link
-from labkit.kernel.netfilter import Ipset, Ruleset, Table
+from labkit.kernel.netfilter import Chain, Ipset, Ruleset, Table
 from labkit.kernel.packet import Address, Protocol
 from labkit.kernel.routes import Neighbour, Route
 
@@ -21,7 +21,7 @@ class Socket(msgspec.Struct, frozen=True):
     owner: str = ""
 
 
-class Netns(msgspec.Struct, frozen=True, kw_only=True):
+class Netns(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One network namespace: a machine's own, a container's, a router's or a switch's.
 
     `title` is what traces call it (`frontend`, `node-1`). Sysctls that matter:
@@ -58,7 +58,49 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     sysctls: Mapping[str, int] = {}
 
 
-class Network(msgspec.Struct, frozen=True):
+class Network(msgspec.Struct, frozen=True, dict=True):
     """All namespaces by name; cables between them are the peers of their links."""
 
     namespaces: Mapping[str, Netns]
+
+
+def merge(name: str, title: str, parts: Iterable[Part]) -> Netns:
+    """One namespace out of what several compilers contribute to it, in the order of `parts`.
+
+    Tables of the same tool, family and name become one: chains side by side, the rules of
+    a chain that several bring one after the other.
+    """
+    brought = tuple(parts)
+    return Netns(
+        name=name,
+        title=title,
+        links=tuple(x for part in brought for x in part.links),
+        routes=tuple(x for part in brought for x in part.routes),
+        neighbours=tuple(x for part in brought for x in part.neighbours),
+        ruleset=Ruleset(
+            tables=merged_tables(table for part in brought for table in part.tables),
+            sets={key: value for part in brought for key, value in part.sets.items()},
+        ),
+        sockets=tuple(x for part in brought for x in part.sockets),
+        sysctls={key: value for part in brought for key, value in part.sysctls.items()},
+    )
+
+
+def merged_tables(tables: Iterable[Table]) -> tuple[Table, ...]:
+    """Tables of the same tool, family and name made one, in the order of first mention."""
+    merged: dict[tuple[str, str, str], dict[str, Chain]] = {}
+    for table in tables:
+        chains = merged.setdefault((table.tool, table.family, table.name), {})
+        for chain in table.chains.values():
+            known = chains.get(chain.name)
+            chains[chain.name] = chain if known is None else joined(known, chain)
+    return tuple(
+        Table(name=name, chains=chains, tool=tool, family=family)  # type: ignore[arg-type] # keys
+        for (tool, family, name), chains in merged.items()
+    )
+
+
+def joined(first: Chain, second: Chain) -> Chain:
+    """A chain with the rules of both; the hook is that of whoever names one."""
+    base = first if first.hook is not None else second
+    return msgspec.structs.replace(base, rules=first.rules + second.rules)

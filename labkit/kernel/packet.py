@@ -57,6 +57,7 @@ class Packet(msgspec.Struct, frozen=True, kw_only=True):
     icmp: Icmp | None = None
     inner: Packet | None = None
     vni: int | None = None
+    mac: str = ""
 
     @property
     def source(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
 from typing import Literal
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from labkit.kernel.packet import Address
 
 Prefix = IPv4Network | IPv6Network
+Interface = IPv4Interface | IPv6Interface
 
 
 class NextHop(msgspec.Struct, frozen=True):
@@ -47,3 +48,14 @@ class Neighbour(msgspec.Struct, frozen=True):
     dev: str
     mac: str
     state: str = "PERMANENT"
+
+
+def connected(dev: str, address: Interface) -> tuple[Route, ...]:
+    """The route that the kernel makes by itself for an address: its own subnet, on that device.
+
+    A /32 (IPv6 /128) brings none: the address alone is no subnet.
+    """
+    if address.network.prefixlen == address.max_prefixlen:
+        return ()
+    src = address.ip if address.version == 4 else None
+    return (Route(prefix=address.network, dev=dev, src=src, proto="kernel", scope="link"),)

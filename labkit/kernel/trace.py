@@ -69,3 +69,4 @@ class Trace(msgspec.Struct, frozen=True, kw_only=True):
     end: str  # the namespace where it ended
     answer: Packet | None
     conntrack: Conntrack
+    rules: int = 0  # netfilter rules that were looked at on the way

@@ -1,0 +1,356 @@
+"""Rules applied to a packet: one evaluation, with dice or of every side.
+
+Rules that name one exact destination are found by it instead of being tried one by one; how
+many the kernel would have looked at is counted all the same.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable
+from fractions import Fraction
+
+import msgspec
+
+from labkit.kernel.dice import Dice
+from labkit.kernel.host import Host
+from labkit.kernel.ipsets import contains
+from labkit.kernel.kept import kept
+from labkit.kernel.netfilter import (
+    AddrType,
+    Chain,
+    Comment,
+    CtState,
+    Destination,
+    DestinationPort,
+    InDevice,
+    InSet,
+    Jump,
+    Mark,
+    Match,
+    OutDevice,
+    Proto,
+    Recent,
+    Rule,
+    SetMark,
+    Source,
+    SourcePort,
+    Statistic,
+    Table,
+    Target,
+    Verdict,
+)
+from labkit.kernel.packet import Packet
+
+ONE = Fraction(1)
+ACCEPT, DROP = Verdict("ACCEPT"), Verdict("DROP")
+DEEPEST = 64  # jumps; the kernel refuses to load rule sets that jump in circles
+
+
+class Seen(msgspec.Struct):
+    """A packet at a hook: everything that a rule can ask about, but its mark."""
+
+    here: Host
+    packet: Packet
+    src: int
+    dst: int
+    protocol: str
+    in_device: str = ""
+    out_device: str = ""
+    states: frozenset[str] = frozenset()
+
+
+class Marked(msgspec.Struct, frozen=True):
+    """A rule on the way that changed the mark, and the mark after it."""
+
+    chain: str
+    rule: Rule
+    mark: int
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What a base chain made of a packet.
+
+    `rule` is the one that decided, None where the chain's policy did; `path` the chains from
+    the base chain to the one that decided; `visited` how many rules were looked at.
+    """
+
+    target: Target
+    rule: Rule | None
+    path: tuple[str, ...]
+    mark: int
+    marked: tuple[Marked, ...]
+    visited: int
+
+
+Check = Callable[[Seen, int], bool]
+
+
+class Line(msgspec.Struct):
+    """One rule made ready: its checks, and n of its `statistic` (0 without one)."""
+
+    checks: tuple[Check, ...]
+    one_in: int
+    rule: Rule
+
+
+class Compiled(msgspec.Struct):
+    """A chain made ready. `exact` finds the rules that name one destination."""
+
+    name: str
+    lines: tuple[Line, ...]
+    general: tuple[int, ...]
+    exact: dict[int, tuple[int, ...]]
+    policy: Verdict
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """Where to go on after a jump."""
+
+    chain: Compiled
+    start: int
+    path: tuple[str, ...]
+    caller: Frame | None
+
+
+class Branch(msgspec.Struct):
+    """One side of what may happen, at a place in a chain."""
+
+    chance: Fraction
+    chain: Compiled
+    start: int
+    path: tuple[str, ...]
+    caller: Frame | None
+    mark: int
+    marked: tuple[Marked, ...]
+    visited: int
+
+
+def evaluate(
+    table: Table, base: Chain, seen: Seen, mark: int, dice: Dice | None = None
+) -> tuple[tuple[Fraction, Decision], ...]:
+    """What a base chain decides: one decision with `dice`, else each with its exact chance.
+
+    Chances sum to 1; the order is that of the rules. Equal decisions are not merged.
+    """
+    decided = []
+    waiting = [Branch(ONE, compiled(base), 0, (base.name,), None, mark, (), 0)]
+    while waiting:
+        branch = waiting.pop()
+        decided.append(follow(table, branch, seen, dice, waiting))
+    return tuple(decided)
+
+
+def follow(
+    table: Table, at: Branch, seen: Seen, dice: Dice | None, waiting: list[Branch]
+) -> tuple[Fraction, Decision]:
+    """One branch to its end; the sides not taken are put on `waiting`."""
+    while True:
+        hit = next_hit(at, seen, dice, waiting)
+        if hit is None:
+            at.visited += len(at.chain.lines) - at.start
+            if not go_back(at):
+                return at.chance, decision(at, at.chain.policy, None)
+            continue
+        rule, target = at.chain.lines[hit].rule, at.chain.lines[hit].rule.target
+        at.visited += hit + 1 - at.start
+        at.start = hit + 1
+        if isinstance(target, Jump):
+            enter(table, at, target)
+        elif isinstance(target, SetMark):
+            at.mark = at.mark & ~target.mask ^ target.value
+            at.marked = (*at.marked, Marked(at.path[-1], rule, at.mark))
+        elif target == RETURN:
+            if not go_back(at):
+                return at.chance, decision(at, at.chain.policy, rule)
+        elif target is not None:
+            return at.chance, decision(at, target, rule)
+
+
+RETURN = Verdict("RETURN")
+
+
+def next_hit(at: Branch, seen: Seen, dice: Dice | None, waiting: list[Branch]) -> int | None:
+    """The place of the next rule that matches, from `at.start` on."""
+    chain = at.chain
+    order = chain.exact.get(seen.dst, chain.general)
+    for index in order[bisect_left(order, at.start) :]:
+        line = chain.lines[index]
+        for check in line.checks:
+            if not check(seen, at.mark):
+                break
+        else:
+            if not line.one_in or taken(at, line.one_in, index, dice, waiting):
+                return index
+    return None
+
+
+def taken(at: Branch, one_in: int, index: int, dice: Dice | None, waiting: list[Branch]) -> bool:
+    """Whether a `statistic` rule matches: dice say it, without them both sides go on."""
+    if dice is not None:
+        return dice.below(one_in) == 0
+    if one_in > 1:
+        other = msgspec.structs.replace(at)
+        other.chance = at.chance * Fraction(one_in - 1, one_in)
+        other.visited += index + 1 - at.start
+        other.start = index + 1
+        waiting.append(other)
+        at.chance /= one_in
+    return True
+
+
+def enter(table: Table, at: Branch, jump: Jump) -> None:
+    assert jump.chain in table.chains, f"{table.name}: jump to {jump.chain}, which is not there"
+    assert len(at.path) < DEEPEST, f"{table.name}: {jump.chain} jumps in a circle"
+    if not jump.goto:
+        at.caller = Frame(at.chain, at.start, at.path, at.caller)
+    at.chain, at.start = compiled(table.chains[jump.chain]), 0
+    at.path = (*at.path, jump.chain)
+
+
+def go_back(at: Branch) -> bool:
+    """Back behind the jump; False in the base chain, where the policy decides."""
+    if at.caller is None:
+        return False
+    frame = at.caller
+    at.chain, at.start, at.path, at.caller = frame.chain, frame.start, frame.path, frame.caller
+    return True
+
+
+def decision(at: Branch, target: Target, rule: Rule | None) -> Decision:
+    return Decision(target, rule, at.path, at.mark, at.marked, at.visited)
+
+
+# --- chains made ready -------------------------------------------------------------------
+
+
+def compiled(chain: Chain) -> Compiled:
+    return kept(chain, "compiled", compile_chain)
+
+
+def compile_chain(chain: Chain) -> Compiled:
+    named: dict[int, list[int]] = {}
+    general = []
+    for index, rule in enumerate(chain.rules):
+        exact = exact_destination(rule)
+        if exact is None:
+            general.append(index)
+        else:
+            named.setdefault(exact, []).append(index)
+    return Compiled(
+        name=chain.name,
+        lines=tuple(compile_rule(rule) for rule in chain.rules),
+        general=tuple(general),
+        exact={dst: tuple(sorted([*rows, *general])) for dst, rows in named.items()},
+        policy=DROP if chain.policy == "DROP" else ACCEPT,
+    )
+
+
+def exact_destination(rule: Rule) -> int | None:
+    for match in rule.matches:
+        if isinstance(match, Destination) and not match.negate:
+            net = match.net
+            return int(net.network_address) if net.prefixlen == net.max_prefixlen else None
+    return None
+
+
+def compile_rule(rule: Rule) -> Line:
+    checks, one_in = [], 0
+    for match in rule.matches:
+        if isinstance(match, Statistic):
+            one_in = match.one_in
+        elif not isinstance(match, Comment):
+            checks.append(check_of(match))
+    return Line(tuple(checks), one_in, rule)
+
+
+def check_of(match: Match) -> Check:
+    """A match as a function of the packet and its mark; TypeError for a form that nobody emits."""
+    build = CHECKS.get(type(match))
+    if build is None:
+        raise TypeError(f"no meaning for {match!r}")
+    check = build(match)
+    if getattr(match, "negate", False):
+        return lambda seen, mark: not check(seen, mark)
+    return check
+
+
+def source(match: Source) -> Check:
+    net, mask = int(match.net.network_address), int(match.net.netmask)
+    return lambda seen, mark: seen.src & mask == net
+
+
+def destination(match: Destination) -> Check:
+    net, mask = int(match.net.network_address), int(match.net.netmask)
+    return lambda seen, mark: seen.dst & mask == net
+
+
+def in_device(match: InDevice) -> Check:
+    if match.name.endswith("+"):
+        stem = match.name[:-1]
+        return lambda seen, mark: seen.in_device.startswith(stem)
+    return lambda seen, mark: seen.in_device == match.name
+
+
+def out_device(match: OutDevice) -> Check:
+    if match.name.endswith("+"):
+        stem = match.name[:-1]
+        return lambda seen, mark: seen.out_device.startswith(stem)
+    return lambda seen, mark: seen.out_device == match.name
+
+
+def proto(match: Proto) -> Check:
+    return lambda seen, mark: seen.protocol == match.name
+
+
+def destination_port(match: DestinationPort) -> Check:
+    first, last = match.first, match.last or match.first
+    return lambda seen, mark: first <= seen.packet.dport <= last
+
+
+def source_port(match: SourcePort) -> Check:
+    first, last = match.first, match.last or match.first
+    return lambda seen, mark: first <= seen.packet.sport <= last
+
+
+def marked(match: Mark) -> Check:
+    return lambda seen, mark: mark & match.mask == match.value
+
+
+def state(match: CtState) -> Check:
+    wanted = frozenset(match.states)
+    return lambda seen, mark: not wanted.isdisjoint(seen.states)
+
+
+def addrtype(match: AddrType) -> Check:
+    src = match.end == "src"
+    if match.kind == "LOCAL":
+        return lambda seen, mark: seen.here.is_local(seen.packet.src if src else seen.packet.dst)
+    if match.kind == "MULTICAST":
+        return lambda seen, mark: (seen.packet.src if src else seen.packet.dst).is_multicast
+    raise TypeError(f"no meaning for {match!r}")
+
+
+def recent(match: Recent) -> Check:
+    """The list of `recent` has no memory here yet: `--rcheck` never finds, `--set` always does."""
+    return lambda seen, mark: match.action == "set"
+
+
+def in_set(match: InSet) -> Check:
+    return lambda seen, mark: contains(seen.here.netns.ruleset, match, seen.packet)
+
+
+CHECKS: dict[type, Callable[..., Check]] = {
+    Source: source,
+    Destination: destination,
+    InDevice: in_device,
+    OutDevice: out_device,
+    Proto: proto,
+    DestinationPort: destination_port,
+    SourcePort: source_port,
+    Mark: marked,
+    CtState: state,
+    AddrType: addrtype,
+    Recent: recent,
+    InSet: in_set,
+}

@@ -1,0 +1,431 @@
+"""A packet's walk: the kernel's own order of routing, netfilter, neighbours and devices.
+
+*Simplified*: reverse-path filtering (`rp_filter`) is off; ARP and ICMP errors are not limited
+in rate, and neighbours are resolved at once; TCP is its first packet and the answer to it.
+
+Source: Linux net/ipv4/{ip_input,ip_forward,ip_output,route,icmp}.c.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from labkit.kernel.answers import echo_reply, icmp_error, reply
+from labkit.kernel.conntrack import Conntrack, Entry
+from labkit.kernel.crossing import At, cross
+from labkit.kernel.dice import Dice
+from labkit.kernel.filtering import Decision, Seen, evaluate
+from labkit.kernel.host import Host, Way, host, look_up, source_for
+from labkit.kernel.journey import (
+    Arrive,
+    Bridge,
+    Decide,
+    Deliver,
+    End,
+    Input,
+    Journey,
+    Leave,
+    Send,
+    Step,
+    Transmit,
+)
+from labkit.kernel.layer2 import arrive, bridge, transmit, tunnel_for, unwrap
+from labkit.kernel.netfilter import Chain, Table
+from labkit.kernel.netns import Network, Socket
+from labkit.kernel.packet import Address, IcmpKind, Packet
+from labkit.kernel.rows import neighbour_row, route_row, socket_row
+from labkit.kernel.segment import answerer
+from labkit.kernel.trace import Outcome, Trace
+from labkit.kernel.tracking import ECHO, flags, inverse, opens, tuple_of
+
+replace = msgspec.structs.replace
+MOST_STEPS = 5000  # no way is longer: the TTL ends every circle
+PROCESS_SECONDS = 120.0  # how long a process waits for an answer
+
+
+def walk(
+    network: Network,
+    start: str,
+    packet: Packet,
+    dice: Dice,
+    conntrack: Conntrack = {},  # noqa: B006 # never written to
+    now: float = 0.0,
+) -> Trace:
+    """The way of a packet that a process in the namespace `start` sends."""
+
+    def decide(table: Table, chain: Chain, seen: Seen, mark: int) -> Decision:
+        return evaluate(table, chain, seen, mark, dice)[0][1]
+
+    return travel(network, start, packet, decide, conntrack, now)
+
+
+def source_address(network: Network, netns: str, dst: Address) -> Address | None:
+    """Which source the kernel picks for a packet to `dst`; None if the network is unreachable."""
+    here = host(network.namespaces[netns])
+    way = look_up(here, dst)
+    return None if way is None else source_for(here, way, dst)
+
+
+def travel(
+    network: Network,
+    start: str,
+    packet: Packet,
+    decide: Decide,
+    conntrack: Conntrack,
+    now: float,
+) -> Trace:
+    """The walk, with netfilter's choices made by `decide`."""
+    journey = Journey(network, decide, conntrack, now)
+    open_socket(journey, start, packet)
+    step: Step = Send(start, packet)
+    for _ in range(MOST_STEPS):
+        if isinstance(step, End):
+            break
+        step = NEXT[type(step)](journey, step)
+    assert isinstance(step, End), "a packet walked for ever"
+    return Trace(
+        hops=tuple(journey.hops),
+        frames=tuple(journey.frames),
+        outcome=step.outcome,
+        packet=step.packet,
+        end=step.netns,
+        answer=step.answer,
+        conntrack=journey.conntrack(),
+        rules=journey.rules,
+    )
+
+
+def open_socket(journey: Journey, netns: str, packet: Packet) -> None:
+    """A process that opens a connection waits for the answer at its own end."""
+    if not opens(packet) or (packet.icmp is not None and packet.icmp.kind not in ECHO):
+        return
+    here = journey.host(netns)
+    if here.sockets.get((packet.protocol, packet.sport)):
+        return  # a server's own packet
+    entries = journey.entries(netns)
+    mine = tuple_of(packet)
+    expires = journey.now + PROCESS_SECONDS
+    entries[:] = [
+        e
+        for e in entries
+        if e.confirmed and not (e.socket and (e.original == mine or e.expires < journey.now))
+    ]
+    entries.append(Entry(original=mine, reply=inverse(mine), socket=True, expires=expires))
+
+
+# --- out of the machine itself -----------------------------------------------------------
+
+
+def send(journey: Journey, step: Send) -> Step:
+    """Local output: a route, OUTPUT, and a second look at the routes if it changed the packet."""
+    here, packet = journey.host(step.netns), step.packet
+    way = look_up(here, packet.dst, flow_number(packet))
+    if way is None or way.route.kind != "unicast":
+        return nowhere(journey, step.netns, packet, way)
+    tell_sending(journey, step, way)
+    at = At(here, "OUTPUT", packet, None, out_device=way.dev)
+    end = cross(journey, at)
+    if end is not None:
+        return end
+    if (at.packet.dst, at.packet.mark) != (packet.dst, packet.mark):
+        again = look_up(here, at.packet.dst, flow_number(at.packet))
+        if again is None or again.route.kind != "unicast":
+            return nowhere(journey, step.netns, at.packet, again)
+        if again != way:
+            tell_route(journey, step.netns, again, at.packet, at.packet, "After the rewrite, ")
+        way = again
+    if at.packet.src.is_loopback and not way.local and not localnet(here):
+        return martian(journey, step.netns, at.packet, "source")
+    if at.packet.size > mtu(here, way) and at.packet.dont_fragment:
+        says = f"{at.packet.size} bytes do not fit {way.dev}: Message too long."
+        journey.hop(step.netns, "route", "drop", route_row(way.route), says, at.packet)
+        return End("too-big", step.netns, at.packet)
+    return Leave(step.netns, at.packet, way, at.tracked)
+
+
+def tell_sending(journey: Journey, step: Send, way: Way) -> None:
+    packet, row = step.packet, route_row(way.route)
+    if step.tunnel:
+        says = f"The outer packet goes out by {way.dev}."
+        journey.hop(step.netns, "route", "route", row, says, packet, device=way.dev, quiet=True)
+        return
+    towards = "itself" if way.local else str(way.via or way.dev)
+    says = f"The packet to {packet.destination} goes to {towards}."
+    journey.hop(step.netns, "socket", "send", row, says, packet, device=way.dev)
+
+
+def tell_route(
+    journey: Journey, netns: str, way: Way, before: Packet, after: Packet, first: str = ""
+) -> None:
+    towards = f"to {way.via} " if way.via is not None else ""
+    says = f"{first}the way to {after.dst} leads {towards}out of {way.dev}."
+    says = says[0].upper() + says[1:]
+    journey.hop(netns, "route", "route", route_row(way.route), says, before, after, device=way.dev)
+
+
+def nowhere(journey: Journey, netns: str, packet: Packet, way: Way | None) -> End:
+    """The machine itself has no way: its process hears so at once."""
+    if way is None:
+        why, says = "RTNETLINK answers: Network is unreachable", f"No route leads to {packet.dst}."
+    else:
+        why, says = route_row(way.route), f"The route to {packet.dst} says: {way.route.kind}."
+    journey.hop(netns, "route", "drop", why, says, packet)
+    silent = way is not None and way.route.kind == "blackhole"
+    return End("dropped" if silent else "unreachable", netns, packet)
+
+
+def leave(journey: Journey, step: Leave) -> Step:
+    """POSTROUTING, then the MAC address of the next hop, then the device."""
+    here, way = journey.host(step.netns), step.way
+    at = At(here, "POSTROUTING", step.packet, step.tracked, "", way.dev, way)
+    end = cross(journey, at)
+    if end is not None:
+        return end
+    if way.local:
+        return Transmit(step.netns, "lo", at.packet, at.tracked)
+    packet = at.packet
+    target = way.via or packet.dst
+    mac = resolve(journey, here, way.dev, target)
+    if mac is None:
+        return nobody(journey, step, packet, target)
+    return Transmit(step.netns, way.dev, replace(packet, mac=mac))
+
+
+def resolve(journey: Journey, here: Host, dev: str, target: Address) -> str | None:
+    """The next hop's MAC address: a configured row first, else who answers ARP."""
+    for row in here.netns.neighbours:
+        if row.dev == dev and row.address == target:
+            return row.mac if row.state != "FAILED" else None
+    if here.links[dev].kind in ("vxlan", "ipip"):
+        return None  # no row, and a tunnel device asks nobody
+    if here.links[dev].kind == "dummy":
+        return here.links[dev].mac
+    found = answerer(journey.network, here.netns.name, dev, target)
+    return None if found is None else found.mac
+
+
+def nobody(journey: Journey, step: Leave, packet: Packet, target: Address) -> End:
+    why = neighbour_row(target, step.way.dev)
+    says = f"Nobody on {step.way.dev} answers for {target}: no route to host."
+    here = journey.host(step.netns)
+    if not step.in_device:
+        journey.hop(step.netns, "route", "drop", why, says, packet, device=step.way.dev)
+        return End("unreachable", step.netns, packet)
+    journey.hop(step.netns, "route", "reject", why, says, packet, device=step.way.dev)
+    answer = icmp_error(here, packet, "host-unreachable")
+    return End("unreachable", step.netns, packet, answer)
+
+
+# --- into the machine --------------------------------------------------------------------
+
+
+def take_in(journey: Journey, step: Input) -> Step:
+    """PREROUTING, then the routes say: for this machine, or on to another."""
+    here = journey.host(step.netns)
+    at = At(here, "PREROUTING", step.packet, step.tracked, in_device=step.dev)
+    if not step.prerouted:
+        end = cross(journey, at)
+        if end is not None:
+            return end
+    packet = at.packet
+    kind = strange(here, step.dev, packet)
+    if kind:
+        return martian(journey, step.netns, packet, kind)
+    way = look_up(here, packet.dst, flow_number(packet))
+    if way is not None and way.local:
+        return Deliver(step.netns, step.dev, packet, at.tracked)
+    return forward(journey, here, at, way)
+
+
+def strange(here: Host, dev: str, packet: Packet) -> str:
+    """ "source" or "destination" where the kernel takes an address for impossible (martian)."""
+    if here.links[dev].kind == "loopback":
+        return ""
+    if not localnet(here):
+        if packet.dst.is_loopback:
+            return "destination"
+        if packet.src.is_loopback:
+            return "source"
+    # Nobody else may speak with an address of this machine.
+    return "source" if packet.src.version == 4 and here.is_local(packet.src) else ""
+
+
+def localnet(here: Host) -> bool:
+    return bool(here.sysctl("net.ipv4.conf.all.route_localnet"))
+
+
+def martian(journey: Journey, netns: str, packet: Packet, kind: str) -> End:
+    address = packet.src if kind == "source" else packet.dst
+    why = f"martian {kind} {address}"
+    says = f"{address} cannot be the {kind} of a packet here: thrown away in silence."
+    journey.hop(netns, "route", "drop", why, says, packet)
+    return End("dropped", netns, packet)
+
+
+def forward(journey: Journey, here: Host, at: At, way: Way | None) -> Step:
+    """Forwarding: allowed at all? a way? time left? small enough? then FORWARD."""
+    name, packet = here.netns.name, at.packet
+    switch = FORWARDING[packet.dst.version]
+    if not here.sysctl(switch):
+        says = "The packet is for somebody else, and this machine does not forward."
+        journey.hop(name, "route", "drop", f"{switch} = 0", says, packet, device=at.in_device)
+        return End("dropped", name, packet)
+    if packet.dst.is_multicast or packet.dst.is_link_local:
+        says = f"{packet.dst} belongs to one segment only: it is not forwarded."
+        journey.hop(name, "route", "drop", f"{packet.dst}", says, packet, device=at.in_device)
+        return End("dropped", name, packet)
+    if way is None:
+        says = f"No route leads to {packet.dst}."
+        return complain(journey, here, packet, "net-unreachable", "unreachable", "", says)
+    row = route_row(way.route)
+    if way.route.kind == "blackhole":
+        says = f"The route to {packet.dst} says: blackhole."
+        journey.hop(name, "route", "drop", row, says, packet)
+        return End("dropped", name, packet)
+    if way.route.kind == "unreachable":
+        says = f"The route to {packet.dst} says: unreachable."
+        return complain(journey, here, packet, "host-unreachable", "unreachable", row, says)
+    if packet.ttl <= 1:
+        says = "The packet's time to live is used up."
+        return complain(journey, here, packet, "time-exceeded", "ttl-exceeded", row, says)
+    most = mtu(here, way)
+    if packet.size > most and packet.dont_fragment:
+        says = f"{packet.size} bytes do not fit {way.dev}, which takes {most}."
+        return complain(journey, here, packet, "fragmentation-needed", "too-big", row, says, most)
+    at.packet = replace(packet, ttl=packet.ttl - 1)
+    tell_route(journey, name, way, packet, at.packet)
+    at.hook, at.out_device = "FORWARD", way.dev
+    end = cross(journey, at)
+    if end is not None:
+        return end
+    return Leave(name, at.packet, way, at.tracked, at.in_device)
+
+
+FORWARDING: Mapping[int, str] = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
+
+
+def complain(
+    journey: Journey,
+    here: Host,
+    packet: Packet,
+    kind: IcmpKind,
+    outcome: Outcome,
+    why: str,
+    says: str,
+    most: int = 0,
+) -> End:
+    """The packet ends here, and an ICMP error tells its sender why."""
+    name = here.netns.name
+    journey.hop(name, "route", "reject", why or "Network is unreachable", says, packet)
+    return End(outcome, name, packet, icmp_error(here, packet, kind, most))
+
+
+def mtu(here: Host, way: Way) -> int:
+    """Bytes that a packet may have on this way."""
+    return way.route.mtu or here.links[way.dev].mtu
+
+
+def flow_number(packet: Packet) -> int:
+    """Equal for all packets between two addresses: what spreads flows over equal routes."""
+    return zlib.crc32(packet.src.packed + packet.dst.packed)
+
+
+# --- sockets -----------------------------------------------------------------------------
+
+
+def deliver(journey: Journey, step: Deliver) -> Step:
+    """INPUT, then a tunnel, the kernel itself (ping), a waiting process or a listening one."""
+    here = journey.host(step.netns)
+    at = At(here, "INPUT", step.packet, step.tracked, in_device=step.dev)
+    end = cross(journey, at)
+    if end is not None:
+        return end
+    packet = at.packet
+    tunnel = tunnel_for(journey, step.netns, packet)
+    if tunnel is not None:
+        return unwrap(journey, step.netns, tunnel, packet)
+    waiting = waiting_end(journey, step.netns, packet)
+    if waiting is not None:
+        says = f"The process that asked gets it at {packet.destination}."
+        why = socket_row(waiting)
+        journey.hop(step.netns, "socket", "accept", why, says, packet, device=step.dev)
+        return End("delivered", step.netns, packet)
+    if packet.icmp is not None:
+        return icmp_input(journey, step, packet)
+    return knock(journey, step, packet)
+
+
+def waiting_end(journey: Journey, netns: str, packet: Packet) -> Entry | None:
+    """The process end that this packet is an answer or an error for."""
+    about = packet.icmp.about if packet.icmp is not None else None
+    if about is None and packet.icmp is not None and packet.icmp.kind != "echo-reply":
+        return None
+    mine = tuple_of(about) if about is not None else inverse(tuple_of(packet))
+    for entry in journey.entries(netns):
+        if entry.socket and entry.original == mine and entry.expires >= journey.now:
+            return entry
+    return None
+
+
+def icmp_input(journey: Journey, step: Deliver, packet: Packet) -> End:
+    assert packet.icmp is not None
+    if packet.icmp.kind == "echo-request":
+        says = "The kernel itself answers a ping to an address of its own."
+        why = f"local {packet.dst} dev {step.dev}"
+        journey.hop(step.netns, "socket", "accept", why, says, packet, device=step.dev)
+        return End("delivered", step.netns, packet, echo_reply(packet))
+    says = "No process here waits for this message."
+    journey.hop(step.netns, "socket", "drop", f"icmp {packet.icmp.kind}", says, packet)
+    return End("dropped", step.netns, packet)
+
+
+def knock(journey: Journey, step: Deliver, packet: Packet) -> End:
+    """TCP, UDP or SCTP for a port: somebody listens, or the kernel refuses."""
+    name = step.netns
+    listener = listening(journey.host(name), packet)
+    if listener is not None and (opens(packet) or "ACK" in flags(packet)):
+        who = listener.owner or "a process"
+        says = f"Port {packet.dport}/{packet.protocol} is open: {who} listens and takes it."
+        why = socket_row(listener)
+        journey.hop(
+            name, "socket", "accept", why, says[0].upper() + says[1:], packet, device=step.dev
+        )
+        return End("delivered", name, packet, reply(packet, ANSWER[packet.protocol]))
+    port = f"{packet.dport}/{packet.protocol}"
+    if not opens(packet):
+        says = f"No process here waits for an answer from {packet.source}."
+        journey.hop(name, "socket", "drop", f"no socket on {port}", says, packet)
+        return End("dropped", name, packet)
+    says = f"Nobody listens on {port}: the kernel refuses."
+    journey.hop(name, "socket", "reject", f"no socket on {port}", says, packet, device=step.dev)
+    if packet.protocol == "TCP":
+        return End("refused", name, packet, reply(packet, "RST", 40))
+    here = journey.host(name)
+    return End("refused", name, packet, icmp_error(here, packet, "port-unreachable"))
+
+
+ANSWER = {"TCP": "SYN,ACK", "UDP": "", "SCTP": ""}
+
+
+def listening(here: Host, packet: Packet) -> Socket | None:
+    """The socket that takes the packet; one bound to the very address goes first."""
+    found = here.sockets.get((packet.protocol, packet.dport), ())
+    for socket in found:
+        if socket.address == packet.dst:
+            return socket
+    return next((socket for socket in found if socket.address is None), None)
+
+
+NEXT: Mapping[type, Callable[[Journey, Any], Step]] = {
+    Send: send,
+    Leave: leave,
+    Transmit: transmit,
+    Arrive: arrive,
+    Bridge: bridge,
+    Input: take_in,
+    Deliver: deliver,
+}
