@@ -11,7 +11,8 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from labkit.api.meta import Object
+from labkit.api.kinds import BY_KIND
+from labkit.api.meta import Custom, Object
 
 T = TypeVar("T", bound=Object)
 V = TypeVar("V")
@@ -58,9 +59,13 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class State:
-    """All objects at one revision. `now` is in seconds since `START`."""
+    """All objects at one revision. `now` is in seconds since `START`.
 
-    __slots__ = ("_cache", "_kinds", "config", "now", "objects", "revision")
+    `gone` are the objects that were deleted: their generated names are not given again, and
+    their addresses are given again last.
+    """
+
+    __slots__ = ("_cache", "_kinds", "config", "gone", "now", "objects", "revision")
 
     def __init__(
         self,
@@ -68,11 +73,13 @@ class State:
         objects: Mapping[Key, Object] | None = None,
         revision: int = 0,
         now: float = 0.0,
+        gone: Mapping[Key, Object] | None = None,
     ) -> None:
         self.config = config
         self.objects: Mapping[Key, Object] = objects or {}
         self.revision = revision
         self.now = now
+        self.gone: Mapping[Key, Object] = gone or {}
         self._kinds: dict[type[Object], tuple[Object, ...]] = {}
         self._cache: dict[Any, Any] = {}
 
@@ -99,20 +106,20 @@ class State:
         for key, value in objects:
             merged[key] = value
             written += 1
-        return State(self.config, merged, self.revision + written, self.now)
+        return State(self.config, merged, self.revision + written, self.now, self.gone)
 
     def remove(self, keys: Iterable[Key]) -> State:
         """A state without these objects; keys that are not there are an error of the caller."""
-        merged = dict(self.objects)
-        gone = 0
+        merged, gone = dict(self.objects), dict(self.gone)
+        revision = self.revision
         for key in keys:
-            del merged[key]
-            gone += 1
-        return State(self.config, merged, self.revision + gone, self.now)
+            gone[key] = merged.pop(key)
+            revision += 1
+        return State(self.config, merged, revision, self.now, gone)
 
     def at_time(self, now: float) -> State:
         """The same objects at another time of the cluster's clock."""
-        return State(self.config, self.objects, self.revision, now)
+        return State(self.config, self.objects, self.revision, now, self.gone)
 
     def cached(self, compute: Callable[[State], V]) -> V:
         """`compute(self)`, computed once for this state."""
@@ -129,6 +136,12 @@ class State:
 
 
 def key_of(obj: Object) -> Key:
-    """The key of an object: its type's name, its namespace, its name."""
-    kind = getattr(obj, "kind", "") or type(obj).__name__
+    """The key of an object: its type's name, its namespace, its name.
+
+    A foreign kind that is named like one of Kubernetes' own has its group behind its name.
+    """
+    kind = type(obj).__name__
+    if isinstance(obj, Custom):
+        group = obj.api_version.rpartition("/")[0]
+        kind = f"{obj.kind}.{group}" if obj.kind in BY_KIND else obj.kind
     return Key(kind, obj.metadata.namespace, obj.metadata.name)

@@ -1,0 +1,142 @@
+"""How a cluster begins: its options, its own objects, and what the input brings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
+from ipaddress import ip_network
+from typing import Any
+
+import msgspec
+
+from labkit.api import service_admission
+from labkit.api.acts import Manifest, key_for
+from labkit.api.admission import admit
+from labkit.api.merge import noted
+from labkit.api.state import ClusterConfig, Event, Key, State
+from labkit.api.store import write
+from labkit.api.system import dns_ip, named, system_manifests
+from labkit.errors import Conflict, LabError, NotFound
+
+SERVER_SIDE = ("uid", "resourceVersion", "creationTimestamp", "generation", "selfLink")
+SAME_ADDRESSES = {"proxy_mode", "proxy_options"}  # options that a running cluster may change
+
+
+def built(
+    given: Sequence[Manifest], nodes: int, options: Mapping[str, Any]
+) -> tuple[State, tuple[Event, ...]]:
+    """The first state, before any controller has seen it.
+
+    Raises:
+        LabError: an option or a manifest is wrong.
+    """
+    config = configured(ClusterConfig(), options)
+    if "dns_ip" not in options:
+        config = msgspec.structs.replace(config, dns_ip=dns_ip(config, given))
+    own = [*system_manifests(config, given), *named(given, nodes)]
+    # Namespaces and nodes first: all others stand in one or on one.
+    first = [m for m in (*own, *given) if m["kind"] in ("Namespace", "Node")]
+    rest = [m for m in (*own, *given) if m["kind"] not in ("Namespace", "Node")]
+    learners = {id(m) for m in given}
+    wanted = service_admission.asked(tuple(given))
+    state = State(config)
+    events: list[Event] = []
+    for manifest in (*first, *rest):
+        mine = id(manifest) in learners
+        key = key_for(manifest, "default")
+        if key in state.objects and mine:
+            raise Conflict(f"{key.kind}/{key.name} stands in the input twice; keep one of the two")
+        taken = wanted if not mine else frozenset(wanted)
+        obj = admit(state, noted_once(manifest) if mine else manifest, wanted=taken)
+        state, new = write(state, "kubectl" if mine else "lab", (obj,))
+        events += new
+    return state, tuple(events)
+
+
+def noted_once(manifest: Manifest) -> Manifest:
+    """As `kubectl apply` would send it; what a real cluster printed stays as it is."""
+    return manifest if manifest.get("metadata", {}).get("uid") else noted(manifest)
+
+
+def configured(config: ClusterConfig, options: Mapping[str, Any]) -> ClusterConfig:
+    """The configuration with these options.
+
+    Raises:
+        NotFound: an option that there is not; with the nearest name.
+        LabError: a value of the wrong form.
+    """
+    known = msgspec.structs.asdict(config)
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(known)}"
+            raise NotFound(f"{name}: a cluster has no such option; {hint}")
+    values = dict(options)
+    for name in ("pod_cidrs", "service_cidrs"):
+        if isinstance(values.get(name), str):
+            values[name] = tuple(part.strip() for part in values[name].split(","))
+    try:
+        new = msgspec.convert({**known, **values}, ClusterConfig)
+        for cidr in (*new.pod_cidrs, *new.service_cidrs, new.node_cidr):
+            ip_network(cidr)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise LabError(f"cluster option: {error}; see labkit.api.state.ClusterConfig") from None
+    return new
+
+
+def changed(
+    state: State, events: Sequence[Event], options: Mapping[str, Any]
+) -> tuple[State, tuple[Event, ...]]:
+    """The same cluster under other options.
+
+    Another proxy mode leaves all objects as they are but the proxy's own; otherwise what the
+    learner wrote is applied to a new cluster, with all that was allocated allocated anew.
+    """
+    config = configured(state.config, options)
+    if set(options) <= SAME_ADDRESSES:
+        return _reproxied(state, config)
+    learners = {e.key for e in events if e.actor == "kubectl"}
+    kept = [_bare(state, key) for key in learners if key in state.objects]
+    kept.sort(key=lambda m: (m["kind"], m["metadata"].get("namespace", ""), m["metadata"]["name"]))
+    values = {k: v for k, v in msgspec.structs.asdict(config).items() if k != "dns_ip"}
+    nodes = [_bare(state, key) for key in state.objects if key.kind == "Node"]
+    nodes = [n for n in nodes if n["metadata"]["name"] not in {m["metadata"]["name"] for m in kept}]
+    return built([*nodes, *kept], 0, values)
+
+
+def _reproxied(state: State, config: ClusterConfig) -> tuple[State, tuple[Event, ...]]:
+    same = State(config, state.objects, state.revision, state.now, state.gone)
+    key = Key("ConfigMap", "kube-system", "kube-proxy")
+    if key not in state.objects:
+        return same, ()
+    text = next(m for m in system_manifests(config, ()) if key_for(m, "default") == key)
+    return write(same, "lab", (admit(same, text),))
+
+
+def _bare(state: State, key: Key) -> dict[str, Any]:
+    """What was written of an object, without what the API server gave it."""
+    manifest = dict(state.objects[key].manifest)
+    meta = {k: v for k, v in manifest["metadata"].items() if k not in SERVER_SIDE}
+    manifest["metadata"] = meta
+    if key.kind in ("Node", "Pod", "Service"):
+        manifest.pop("status", None)
+    if key.kind == "Service":
+        spec = {k: v for k, v in manifest["spec"].items() if k != "clusterIPs"}
+        if spec.get("clusterIP") != "None":
+            spec.pop("clusterIP", None)
+        manifest["spec"] = spec
+    return manifest
+
+
+def differences(before: State, after: State) -> tuple[Event, ...]:
+    """The events that lead from one state to another, for edits that bypass the API."""
+    keys = before.objects.keys() | after.objects.keys()
+    return tuple(_events(before, after, sorted(keys)))
+
+
+def _events(before: State, after: State, keys: list[Key]) -> Iterator[Event]:
+    for key in keys:
+        old, new = before.objects.get(key), after.objects.get(key)
+        if old is not new and old != new:
+            verb = "configured" if old and new else "created" if new else "deleted"
+            yield Event(after.revision, "fault", verb, key, old, new)  # type: ignore[arg-type]

@@ -1,0 +1,46 @@
+"""Writing to a state: what becomes of the objects that somebody wants stored or deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from labkit.api.admission import stamped
+from labkit.api.meta import Object
+from labkit.api.state import Event, Key, State, key_of
+
+
+class Delete(msgspec.Struct, frozen=True):
+    """The wish that an object be gone."""
+
+    key: Key
+
+
+Write = Object | Delete
+
+
+def write(state: State, actor: str, writes: Iterable[Write]) -> tuple[State, tuple[Event, ...]]:
+    """The state after the writes, and one event each; what changes nothing is no write.
+
+    Each write has its own revision, which is the object's `resourceVersion`.
+    """
+    events: list[Event] = []
+    objects, gone = dict(state.objects), dict(state.gone)
+    revision = state.revision
+    for wish in writes:
+        key = wish.key if isinstance(wish, Delete) else key_of(wish)
+        old = objects.get(key)
+        if isinstance(wish, Delete):
+            if old is None:
+                continue
+            gone[key] = objects.pop(key)
+            revision += 1
+            events.append(Event(revision, actor, "deleted", key, old, None))
+        elif old is None or old != wish:
+            revision += 1
+            new = objects[key] = stamped(state, wish, revision)
+            events.append(Event(revision, actor, "configured" if old else "created", key, old, new))
+    if not events:
+        return state, ()
+    return State(state.config, objects, revision, state.now, gone), tuple(events)

@@ -1,0 +1,62 @@
+"""Two processes that want one port of one network namespace: the second gets EADDRINUSE.
+
+Source: bind(2); containers of a pod, and all hostNetwork pods of a node, share a namespace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from labkit.api.core import Pod
+from labkit.api.listens import LISTENS, declared
+from labkit.api.state import State
+from labkit.controllers.owned import FINISHED
+
+Claim = tuple[str, int]  # protocol, port
+
+
+def clashes(state: State) -> Mapping[tuple[str, str], dict[str, str]]:
+    """(namespace, pod) -> container -> what its log says, for containers that cannot bind.
+
+    Who comes first stays: the earlier container of a pod, the pod that was started earlier.
+    """
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    machines: dict[str, set[Claim]] = {}
+    for pod in _by_start(state):
+        if pod.spec.host_network:
+            held = machines.setdefault(pod.spec.node_name, set())
+        elif len(pod.spec.containers) < 2:
+            continue
+        else:
+            held = set()
+        for container, claims in _claims(pod):
+            lost = held & claims
+            if lost:
+                port = min(port for _, port in lost)
+                message = f"listen tcp :{port}: bind: address already in use"
+                found.setdefault((pod.namespace, pod.name), {})[container] = message
+            else:
+                held |= claims
+    return found
+
+
+def _by_start(state: State) -> list[Pod]:
+    pods = [p for p in state.list(Pod) if p.spec.node_name and p.status.phase not in FINISHED]
+    return sorted(pods, key=lambda p: (p.status.pod_ip is None, p.status.start_time))
+
+
+def _claims(pod: Pod) -> Iterator[tuple[str, set[Claim]]]:
+    """What each container binds: its declared ports, as far as an annotation lets them be."""
+    allowed = None
+    if LISTENS in pod.annotations:
+        allowed = {(listen.protocol, listen.port) for listen in declared(pod)}
+    named: set[Claim] = set()
+    for i, container in enumerate(pod.spec.containers):
+        ports: set[Claim] = {(p.protocol, p.container_port) for p in container.ports}
+        named |= ports
+        if allowed is not None:
+            ports &= allowed
+            if i == len(pod.spec.containers) - 1:
+                # What no container declares is the last one's, so that the node sees it taken.
+                ports |= allowed - named
+        yield container.name, ports

@@ -1,0 +1,76 @@
+"""Pods without a node get one: of those that take it the one with the fewest pods, by name.
+
+*The lab simplifies*: the real scheduler weighs a dozen scores (free memory, images, spread of
+the workload); the number of pods stands for all of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import msgspec
+
+from labkit.api.core import Node, Pod, PodStatus
+from labkit.api.meta import Condition
+from labkit.api.state import State
+from labkit.api.times import stamp
+from labkit.controllers.owned import FINISHED
+from labkit.controllers.placing import host_ports, objection
+
+
+def schedule(state: State) -> Iterator[Pod]:
+    """Each waiting pod with its node, or with the condition that says why there is none."""
+    waiting = [
+        p for p in state.list(Pod) if not p.spec.node_name and p.status.phase not in FINISHED
+    ]
+    if not waiting:
+        return
+    placed = [p for p in state.list(Pod) if p.spec.node_name and p.status.phase not in FINISHED]
+    crowd = Counter(p.spec.node_name for p in placed)
+    ports = {(p.spec.node_name, port) for p in placed for port in host_ports(p)}
+    for pod in waiting:
+        asked = host_ports(pod)
+        why: Counter[str] = Counter()
+        best: tuple[int, str] | None = None
+        for node in state.list(Node):
+            against = objection(pod, node) or _port_taken(node.name, asked, ports)
+            if against:
+                why[against] += 1
+            elif best is None or (crowd[node.name], node.name) < best:
+                best = (crowd[node.name], node.name)
+        if best is None:
+            yield _unplaced(state, pod, why)
+            continue
+        crowd[best[1]] += 1
+        ports |= {(best[1], port) for port in asked}
+        yield msgspec.structs.replace(
+            pod, spec=msgspec.structs.replace(pod.spec, node_name=best[1])
+        )
+
+
+def _port_taken(
+    node: str, asked: frozenset[tuple[str, int]], ports: set[tuple[str, tuple[str, int]]]
+) -> str:
+    free = not any((node, port) in ports for port in asked)
+    return "" if free else "node(s) didn't have free ports for the requested pod ports"
+
+
+def _unplaced(state: State, pod: Pod, why: Counter[str]) -> Pod:
+    count = len(state.list(Node))
+    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(why.items()))
+    message = (
+        f"0/{count} nodes are available: {reasons}."
+        if why
+        else "no nodes available to schedule pods"
+    )
+    old = next((c for c in pod.status.conditions if c.type == "PodScheduled"), None)
+    since = old.last_transition_time if old else stamp(state.now)
+    condition = Condition(
+        type="PodScheduled",
+        status="False",
+        reason="Unschedulable",
+        message=message,
+        last_transition_time=since,
+    )
+    return msgspec.structs.replace(pod, status=PodStatus(phase="Pending", conditions=(condition,)))
