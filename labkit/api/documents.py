@@ -10,7 +10,7 @@ import msgspec
 
 from labkit.api.check import check
 from labkit.api.plain import MAX_FAULTS, Document, Enough
-from labkit.api.syntax import quoted
+from labkit.api.syntax import one_line, quoted
 from labkit.errors import Fault, ManifestError
 
 MAX_OBJECTS = 5_000
@@ -40,7 +40,7 @@ def checked(documents: list[Document], where: str) -> tuple[Loaded, ...]:
                 check(document.value, document.report, document.written)
         subject = _subject(document.value)
         for line, path, message in sorted(document.found, key=lambda f: f[0]):
-            faults.append(Fault(where, line, subject, path, message))
+            faults.append(Fault(where, line, subject, one_line(path), one_line(message)))
         if len(faults) > MAX_FAULTS:
             break
     if len(faults) > MAX_FAULTS:

@@ -156,11 +156,16 @@ def _toleration(value: dict[str, Any]) -> Faults:
         yield "", "without a `key` the operator must be Exists, which tolerates every taint"
 
 
+def _is_quantity(value: object) -> bool:
+    right = isinstance(value, int | float | str) and not isinstance(value, bool)
+    return right and not syntax.quantity(value)
+
+
 def _resources(value: dict[str, Any]) -> Faults:
     requests, limits = part(value, "requests"), part(value, "limits")
     for name, asked in requests.items():
         most = limits.get(name)
-        if most is None or syntax.quantity(asked) or syntax.quantity(most):
+        if most is None or not (_is_quantity(asked) and _is_quantity(most)):
             continue
         if syntax.amount(asked) > syntax.amount(most) * (1 + 1e-9):  # 0.7 and 700m are equal
             yield f".requests.{name}", f"{asked} is more than the limit of {most}"

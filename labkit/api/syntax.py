@@ -31,11 +31,17 @@ _TIME = re.compile(
 _PERCENT = re.compile(r"\d+%")
 
 
+def one_line(text: str) -> str:
+    """The text with escapes for what a terminal would not print as it stands."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def quoted(value: object) -> str:
     """A value inside a message: on one line, not too long, between back-ticks."""
     text = value if isinstance(value, str) else str(value)
-    text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:61])
-    return f"`{text[:60]}…`" if len(text) > 60 else f"`{text}`"
+    return f"`{one_line(text[:60])}{'…' if len(text) > 60 else ''}`"
 
 
 def nearest(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:

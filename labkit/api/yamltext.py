@@ -27,7 +27,9 @@ from labkit.api.plain import (
 from labkit.api.schema import field_path
 from labkit.api.syntax import quoted
 
-_UNPRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_PRINTABLE = "\t\n\r -~\xa0-\u2027\u202a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff"
+_NO_YAML = re.compile(f"[^{_PRINTABLE}]")  # the line ends of YAML too, which JSON does not fold
+_UNPRINTABLE = re.compile(f"[^{_PRINTABLE}\x85\u2028\u2029]")
 
 
 class Reading:
@@ -60,10 +62,13 @@ class _Loader(Reading, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: 
 
 def documents(text: str) -> Iterator[Document]:
     """The objects of a text. After broken YAML it goes on at the next `---`."""
+    if _NO_YAML.search(text) and (plain := _as_json(text)):
+        yield from plain
+        return
     if bad := _UNPRINTABLE.search(text):
         line = text.count("\n", 0, bad.start()) + 1
         message = f"character U+{ord(bad.group()):04X} may not stand in YAML; remove it"
-        yield from _as_json(text) or [Document(found=[(line, "", message)])]
+        yield Document(found=[(line, "", message)])
         return
     first, budget = 0, [MAX_NODES]  # line at which this stretch begins, from 0
     while True:
@@ -303,7 +308,7 @@ def dump(manifest: Mapping[str, Any]) -> str:
     """YAML as `kubectl get -o yaml` prints it: keys sorted, lists not indented, no folding."""
     text: str = yaml.serialize(_node(manifest), Dumper=_Dumper, width=2**30, allow_unicode=True)
     # The mark that libyaml puts behind blocks with open ends; Go's port of it leaves it out.
-    return text.removesuffix("...\n")
+    return text[: -len("...\n")] if text.endswith("\n...\n") else text
 
 
 def _node(value: Any) -> yaml.Node:

@@ -7,6 +7,7 @@ with a `ManifestError` whose faults are one line each.
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 from hypothesis import given
@@ -133,11 +134,11 @@ def mutated(draw: st.DrawFn) -> list[Any]:
             case "remove":
                 del holder[last]
             case "add" if isinstance(holder, dict):
-                holder[draw(st.text(max_size=10))] = draw(ODD)
+                holder[draw(st.text(max_size=10) | st.just("a\n"))] = deepcopy(draw(ODD))
             case "double" if isinstance(holder, list):
-                holder.append(holder[last])
+                holder.append(deepcopy(holder[last]))
             case _:
-                holder[last] = draw(ODD)
+                holder[last] = deepcopy(draw(ODD))
     return manifests
 
 
@@ -214,7 +215,8 @@ PLAIN: st.SearchStrategy[Any] = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False).filter(lambda x: not x.is_integer())
     | TEXT
     | WORDS
-    | LINES,
+    | LINES
+    | st.just("...\n"),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT | WORDS, inner, max_size=4),
     max_leaves=12,
 )

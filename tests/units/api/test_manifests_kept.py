@@ -142,6 +142,19 @@ metadata: {resourceVersion: ""}
 """
 
 
+def test_a_field_without_a_value_is_a_field_that_is_not_there() -> None:
+    quantity = {"requests": {"cpu": None, "memory": 1}, "limits": {"cpu": 1, "memory": None}}
+    container = {"name": "c", "image": "i", "resources": quantity, "ports": None, "env": None}
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "a", "labels": None, "creationTimestamp": None},
+        "spec": {"containers": [container], "volumes": None, "hostname": None},
+        "status": None,
+    }
+    assert load([pod])[0].manifest == pod
+
+
 def test_a_dump_of_a_real_cluster_is_taken_whole() -> None:
     pod, endpoint_slice = (x.manifest for x in load(DUMP))
     assert pod["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"]["f:generateName"] == {}

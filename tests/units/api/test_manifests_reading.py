@@ -158,10 +158,19 @@ def test_items_of_a_typed_list_get_their_kind() -> None:
         assert [x.manifest for x in load(source)] == [service()]
 
 
-def test_json_with_an_escaped_emoji_is_read() -> None:
-    text = json.dumps({**service(), "metadata": {"name": "web", "annotations": {"a": "😀"}}})
-    assert "\\ud83d" in text
-    assert load(text)[0].manifest["metadata"]["annotations"] == {"a": "😀"}
+JSON_ONLY = {
+    "an escaped emoji": '"\\ud83d\\ude00"',
+    "a control character": '"\x7f"',
+    "a line separator": '"a\u2028b"',
+    "a next line": '"\x85"',
+}
+
+
+@pytest.mark.parametrize("text", JSON_ONLY.values(), ids=JSON_ONLY)
+def test_json_is_read_as_json_where_yaml_would_differ(text: str) -> None:
+    head = '"apiVersion": "a.b/v1", "kind": "C", "metadata": {"name": "c"}'
+    (loaded,) = load(f'{{{head}, "spec": {text}}}')
+    assert loaded.manifest["spec"] == json.loads(text)
 
 
 def test_lines_are_those_of_the_whole_text() -> None:
