@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-
 from labkit.api import acts, find, manifests, setup
 from labkit.api.acts import Applied
 from labkit.api.state import ClusterConfig, Event, Key, State
+from labkit.cni import cni_of
 from labkit.controllers import settle, step
 from labkit.errors import NotFound
+from labkit.proxy import mode_of
 
 if TYPE_CHECKING:
     from labkit.kernel.conntrack import Conntrack
@@ -73,8 +74,9 @@ class Cluster:
         Raises:
             LabError: a manifest is wrong, or an option is.
         """
+        options = _configured(ClusterConfig(), config)
         loaded = manifests.load(source)
-        state, events = setup.built(tuple(x.manifest for x in loaded), nodes, config)
+        state, events = setup.built(tuple(x.manifest for x in loaded), nodes, options)
         lab = cls([Moment(State(state.config), (), 0, (), {})], seed=seed)
         lab._remember(state, events)
         lab._note_lines(loaded)
@@ -211,7 +213,8 @@ class Cluster:
         """
         if not config:
             return self._copy(self._moments)
-        state, events = setup.changed(self.state, self.watch(), config)
+        options = _configured(self.config, config)
+        state, events = setup.changed(self.state, self.watch(), options)
         fork = self._copy([Moment(State(state.config), (), 0, (), {})])
         fork._remember(state, events)
         return fork
@@ -297,3 +300,11 @@ class Cluster:
         nodes = ", ".join(node.name for node in self.list("nodes"))
         config = self.config
         return f"Cluster: {count} pods on {nodes}; {config.cni}, {config.proxy_mode}"
+
+
+def _configured(config: ClusterConfig, options: Mapping[str, Any]) -> ClusterConfig:
+    """The configuration with these options, whose names of strategies there are."""
+    new = setup.configured(config, options)
+    cni_of(new)
+    mode_of(new)
+    return new

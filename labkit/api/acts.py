@@ -139,7 +139,7 @@ def _each(state: State, manifests: Sequence[Manifest], namespace: str, form: Any
 
 def _differs(live: Object, new: Object) -> bool:
     """Is there more between the two than the note about the last apply?"""
-    return _bare(live) != _bare(new)
+    return bool(_bare(live) != _bare(new))
 
 
 def _bare(obj: Object) -> Any:

@@ -130,7 +130,7 @@ def _updated(old: Object, filled: Plain) -> Object:
         filled["status"] = carried
     new = decode(filled)
     status = getattr(old, "status", None)
-    return new if status is None else msgspec.structs.replace(new, status=status)  # type: ignore[call-arg]
+    return new if status is None else msgspec.structs.replace(new, status=status)
 
 
 def stamped(state: State, obj: Object, revision: int) -> Object:
@@ -159,6 +159,8 @@ def stamped(state: State, obj: Object, revision: int) -> Object:
 
 
 def _spec(obj: Object) -> Any:
+    if isinstance(obj, Pod):  # being placed on a node is no change of what was asked for
+        return msgspec.structs.replace(obj.spec, node_name="")
     return getattr(obj, "spec", None), obj.manifest.get("spec"), getattr(obj, "endpoints", None)
 
 
@@ -199,9 +201,9 @@ def _pod(state: State, filled: Plain, old: Object | None, wanted: Set[Any]) -> N
 
 POD_FIXED = (
     "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`,"
-    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions "
-    "to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it "
-    "was previously negative)"
+    "`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only "
+    "additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set "
+    "to 1 if it was previously negative)"
 )
 
 

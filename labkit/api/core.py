@@ -159,7 +159,9 @@ class StateDetail(Field, frozen=True):
     finished_at: str = ""
 
 
-class ContainerStatus(Field, frozen=True):
+class ContainerStatus(Field, frozen=True, omit_defaults=False):
+    """Printed whole: `ready: false` and `restartCount: 0` are what one looks for."""
+
     name: str
     ready: bool = False
     started: bool = False

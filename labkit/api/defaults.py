@@ -109,7 +109,7 @@ def running_pod_spec(spec: Mapping[str, Any]) -> Plain:
 
 
 def _strategy(manifest: Plain) -> None:
-    spec = manifest.get("spec")
+    spec: Plain = manifest.get("spec") or {}
     kind = manifest.get("kind")
     if kind == "Deployment" and spec["strategy"].get("type") == "RollingUpdate":
         half = {"maxSurge": "25%", "maxUnavailable": "25%"}

@@ -66,7 +66,8 @@ def plain(value: Any) -> Any:
 
 
 @cache
-def _fields(type_: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+def _fields(type_: Any) -> tuple[tuple[str, str], ...]:
+    """(attribute, name in the API) of each field that is printed."""
     found = msgspec.structs.fields(type_)
     return tuple((f.name, f.encode_name) for f in found if f.name != "manifest")
 
@@ -84,7 +85,8 @@ def _merge(before: Any, after: Any, kept: Any) -> Any:
 
 def _merge_struct(before: Any, after: Any, kept: Mapping[str, Any]) -> Plain:
     merged = {key: _copy(value) for key, value in kept.items()}
-    for name, key in _fields(type(after)):
+    kind: Any = type(after)
+    for name, key in _fields(kind):
         old, new = getattr(before, name), getattr(after, name)
         if old == new:
             continue

@@ -23,17 +23,16 @@ SAME_ADDRESSES = {"proxy_mode", "proxy_options"}  # options that a running clust
 
 
 def built(
-    given: Sequence[Manifest], nodes: int, options: Mapping[str, Any]
+    given: Sequence[Manifest], nodes: int, config: ClusterConfig
 ) -> tuple[State, tuple[Event, ...]]:
     """The first state, before any controller has seen it.
 
     Raises:
-        LabError: an option or a manifest is wrong.
+        LabError: a manifest is refused.
     """
-    config = configured(ClusterConfig(), options)
-    if "dns_ip" not in options:
-        config = msgspec.structs.replace(config, dns_ip=dns_ip(config, given))
-    own = [*system_manifests(config, given), *named(given, nodes)]
+    config = msgspec.structs.replace(config, dns_ip=dns_ip(config, given))
+    own = system_manifests(config, given)
+    own += named(given, [*own, *given], nodes)
     # Namespaces and nodes first: all others stand in one or on one.
     first = [m for m in (*own, *given) if m["kind"] in ("Namespace", "Node")]
     rest = [m for m in (*own, *given) if m["kind"] not in ("Namespace", "Node")]
@@ -46,8 +45,7 @@ def built(
         key = key_for(manifest, "default")
         if key in state.objects and mine:
             raise Conflict(f"{key.kind}/{key.name} stands in the input twice; keep one of the two")
-        taken = wanted if not mine else frozenset(wanted)
-        obj = admit(state, noted_once(manifest) if mine else manifest, wanted=taken)
+        obj = admit(state, noted_once(manifest) if mine else manifest, wanted=wanted)
         state, new = write(state, "kubectl" if mine else "lab", (obj,))
         events += new
     return state, tuple(events)
@@ -85,23 +83,22 @@ def configured(config: ClusterConfig, options: Mapping[str, Any]) -> ClusterConf
 
 
 def changed(
-    state: State, events: Sequence[Event], options: Mapping[str, Any]
+    state: State, events: Sequence[Event], config: ClusterConfig
 ) -> tuple[State, tuple[Event, ...]]:
     """The same cluster under other options.
 
     Another proxy mode leaves all objects as they are but the proxy's own; otherwise what the
     learner wrote is applied to a new cluster, with all that was allocated allocated anew.
     """
-    config = configured(state.config, options)
-    if set(options) <= SAME_ADDRESSES:
+    was, now = msgspec.structs.asdict(state.config), msgspec.structs.asdict(config)
+    if all(was[name] == value for name, value in now.items() if name not in SAME_ADDRESSES):
         return _reproxied(state, config)
     learners = {e.key for e in events if e.actor == "kubectl"}
     kept = [_bare(state, key) for key in learners if key in state.objects]
     kept.sort(key=lambda m: (m["kind"], m["metadata"].get("namespace", ""), m["metadata"]["name"]))
-    values = {k: v for k, v in msgspec.structs.asdict(config).items() if k != "dns_ip"}
     nodes = [_bare(state, key) for key in state.objects if key.kind == "Node"]
     nodes = [n for n in nodes if n["metadata"]["name"] not in {m["metadata"]["name"] for m in kept}]
-    return built([*nodes, *kept], 0, values)
+    return built([*nodes, *kept], 0, config)
 
 
 def _reproxied(state: State, config: ClusterConfig) -> tuple[State, tuple[Event, ...]]:

@@ -93,23 +93,22 @@ def dns_ip(config: ClusterConfig, given: Sequence[Manifest]) -> str:
 # --- what an input only names ---------------------------------------------------------------
 
 
-def named(given: Sequence[Manifest], nodes: int) -> list[Manifest]:
-    """Namespaces and Nodes that the input speaks of and does not bring.
+def named(given: Sequence[Manifest], there: Sequence[Manifest], nodes: int) -> list[Manifest]:
+    """Namespaces and Nodes that the input speaks of and that are not `there`.
 
     A Node that a pod names gets its InternalIP from the pod's hostIP. `nodes` counts only
     where the input neither has nor names any: then they are node-1, node-2, ...
     """
-    found = [*_named_namespaces(given), *_named_nodes(given)]
+    found = [*_named_namespaces(given, there), *_named_nodes(given)]
     if not any(m.get("kind") == "Node" for m in (*given, *found)):
         found += [_object("Node", f"node-{i}") for i in range(1, nodes + 1)]
     return found
 
 
-def _named_namespaces(given: Sequence[Manifest]) -> Iterator[Manifest]:
-    there = {m["metadata"]["name"] for m in given if m.get("kind") == "Namespace"}
-    there |= {"default", "kube-node-lease", "kube-public", "kube-system", "kube-flannel"}
+def _named_namespaces(given: Sequence[Manifest], there: Sequence[Manifest]) -> Iterator[Manifest]:
+    known = {m["metadata"]["name"] for m in there if m.get("kind") == "Namespace"}
     spoken = dict.fromkeys((m.get("metadata") or {}).get("namespace") for m in given)
-    yield from (_object("Namespace", str(n)) for n in spoken if n and n not in there)
+    yield from (_object("Namespace", str(n)) for n in spoken if n and n not in known)
 
 
 def _named_nodes(given: Sequence[Manifest]) -> Iterator[Manifest]:

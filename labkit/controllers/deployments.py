@@ -60,7 +60,7 @@ def _resize(
     if size != current.spec.replicas or current.annotations.get(REVISION) != revision:
         yield _noted(_sized(current, size), revision)
         return
-    if size >= desired or any(rs.spec.replicas for rs in olds):
+    if any(rs.spec.replicas for rs in olds):
         yield from _shrink(state, deployment, current, olds)
 
 
@@ -160,8 +160,10 @@ def _new(state: State, deployment: Deployment, replicas: int, revision: str) -> 
             "template": {**template, "metadata": {**meta, "labels": labels}},
         },
     }
+    made = decode(plain)
+    assert isinstance(made, ReplicaSet)
     return msgspec.structs.replace(
-        decode(plain),
+        made,
         metadata=Meta(
             name=name,
             namespace=deployment.namespace,

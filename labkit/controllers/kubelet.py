@@ -10,7 +10,7 @@ Source: Kubernetes `pkg/kubelet/status/generate.go`, `pkg/kubelet/kubelet_pods.g
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from ipaddress import ip_address
 
 import msgspec

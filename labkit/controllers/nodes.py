@@ -99,4 +99,4 @@ def _with_blocks(state: State, spec: NodeSpec, used: Set[str]) -> NodeSpec:
 def _overlap(one: IPv4Network | IPv6Network, other: IPv4Network | IPv6Network) -> bool:
     if one.version != other.version:
         return False
-    return one.network_address in other or other.network_address in one  # type: ignore[operator]
+    return one.network_address in other or other.network_address in one

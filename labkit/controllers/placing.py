@@ -45,6 +45,13 @@ def fits(spec: PodSpec, plain: Mapping[str, Any], node: Node) -> bool:
     return not required or any(_term(term, node) for term in terms)
 
 
+def preference(pod: Pod, node: Node) -> int:
+    """The summed weights of the preferred node affinity's terms that the node meets."""
+    affinity = pod.manifest.get("spec", {}).get("affinity", {}).get("nodeAffinity", {})
+    terms = affinity.get("preferredDuringSchedulingIgnoredDuringExecution", [])
+    return sum(t["weight"] for t in terms if _term(t.get("preference", {}), node))
+
+
 def _term(term: Mapping[str, Any], node: Node) -> bool:
     fields = {"metadata.name": node.name}
     both = (("matchExpressions", node.labels), ("matchFields", fields))

@@ -1,7 +1,8 @@
-"""Pods without a node get one: of those that take it the one with the fewest pods, by name.
+"""Pods without a node get one: the best of those that take it.
 
-*The lab simplifies*: the real scheduler weighs a dozen scores (free memory, images, spread of
-the workload); the number of pods stands for all of them.
+Best is: fewest pods of the same owner, then what the pod prefers, then fewest pods, then by
+name. *The lab simplifies*: the real scheduler adds up a dozen weighted scores (spread, node
+affinity, free memory, images, ...); here these four are asked one after the other.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import msgspec
 
 from labkit.api.core import Node, Pod, PodStatus
 from labkit.api.meta import Condition
+from labkit.api.names import owner_of
 from labkit.api.state import State
 from labkit.api.times import stamp
 from labkit.controllers.owned import FINISHED
-from labkit.controllers.placing import host_ports, objection
+from labkit.controllers.placing import host_ports, objection, preference
 
 
 def schedule(state: State) -> Iterator[Pod]:
@@ -28,25 +30,28 @@ def schedule(state: State) -> Iterator[Pod]:
         return
     placed = [p for p in state.list(Pod) if p.spec.node_name and p.status.phase not in FINISHED]
     crowd = Counter(p.spec.node_name for p in placed)
+    siblings = Counter((owner_of(p), p.spec.node_name) for p in placed)
     ports = {(p.spec.node_name, port) for p in placed for port in host_ports(p)}
     for pod in waiting:
         asked = host_ports(pod)
         why: Counter[str] = Counter()
-        best: tuple[int, str] | None = None
+        best: tuple[int, int, int, str] | None = None
         for node in state.list(Node):
             against = objection(pod, node) or _port_taken(node.name, asked, ports)
             if against:
                 why[against] += 1
-            elif best is None or (crowd[node.name], node.name) < best:
-                best = (crowd[node.name], node.name)
+                continue
+            near = siblings[owner_of(pod), node.name] if owner_of(pod) else 0
+            rank = (near, -preference(pod, node), crowd[node.name], node.name)
+            best = min(best or rank, rank)
         if best is None:
             yield _unplaced(state, pod, why)
             continue
-        crowd[best[1]] += 1
-        ports |= {(best[1], port) for port in asked}
-        yield msgspec.structs.replace(
-            pod, spec=msgspec.structs.replace(pod.spec, node_name=best[1])
-        )
+        chosen = best[-1]
+        crowd[chosen] += 1
+        siblings[owner_of(pod), chosen] += 1
+        ports |= {(chosen, port) for port in asked}
+        yield msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, node_name=chosen))
 
 
 def _port_taken(
