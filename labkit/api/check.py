@@ -9,7 +9,8 @@ from labkit.api import syntax
 from labkit.api.schema import Report, Schema, Walk, schema
 from labkit.api.syntax import nearest, quoted
 
-_NAMES = {"Service": syntax.service_name, "Namespace": syntax.dns_label}
+# A Service's name may begin with a digit since 1.37 (KEP-5311); before it had to be a letter.
+_NAMES = {"Service": syntax.dns_label, "Namespace": syntax.dns_label}
 
 
 def check(manifest: Any, report: Report, written: Mapping[str, str]) -> None:

@@ -126,7 +126,7 @@ VALUES: Mapping[str, Callable[[Any], str]] = {
     "IngressSpec.ingressClassName": syntax.dns_subdomain,
     "IngressRule.host": syntax.dns_host,
     "IngressTLS.hosts": syntax.dns_host,
-    "IngressServiceBackend.name": syntax.service_name,
+    "IngressServiceBackend.name": syntax.dns_label,
     "ServiceBackendPort.number": syntax.port,
     "ServiceBackendPort.name": syntax.port_name,
     "HTTPIngressPath.pathType": one_of("Exact", "Prefix", "ImplementationSpecific"),

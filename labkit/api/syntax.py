@@ -18,7 +18,6 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 Check = Callable[[str], str]
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_LABEL_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
 _QUALIFIED = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 _PORT_NAME = re.compile(r"(?!.*--)(?=.*[a-z])[a-z0-9]([-a-z0-9]*[a-z0-9])?")
@@ -77,16 +76,6 @@ def dns_label(value: str) -> str:
         return ""
     rule = "a DNS label has small letters, digits and `-`, and begins and ends with no `-`"
     return f"{quoted(value)} is no valid name: {rule}{_try(value, _LABEL, 63)}"
-
-
-def service_name(value: str) -> str:
-    """A Service's name becomes one label of a DNS name, of the older and stricter kind."""
-    if len(value) > 63:
-        return f"{quoted(value)} has {len(value)} characters; a Service's name has at most 63"
-    if _LABEL_1035.fullmatch(value):
-        return ""
-    rule = "a Service's name has small letters, digits and `-`, begins with a letter and does"
-    return f"{quoted(value)} is no valid name: {rule} not end in `-`{_try(value, _LABEL_1035, 63)}"
 
 
 def dns_subdomain(value: str) -> str:

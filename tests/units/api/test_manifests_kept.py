@@ -166,3 +166,9 @@ def test_the_schema_knows_every_kind_that_the_lab_models() -> None:
     for kind in KINDS:
         assert kind.kind in schema().served[kind.api_version]
         assert f"{kind.api_version}/{kind.kind}" in schema().kinds
+
+
+def test_a_service_may_be_called_by_a_number_since_1_37() -> None:
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "8080"}}
+    service |= {"spec": {"ports": [{"port": 80}]}}
+    assert load([service])[0].manifest == service

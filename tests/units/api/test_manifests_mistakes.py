@@ -211,7 +211,7 @@ spec:
   - port: 80
 """,
         """\
-web.yaml:4 Service/My_Web .metadata.name: `My_Web` is no valid name: a Service's name has small letters, digits and `-`, begins with a letter and does not end in `-`; try `my-web`
+web.yaml:4 Service/My_Web .metadata.name: `My_Web` is no valid name: a DNS label has small letters, digits and `-`, and begins and ends with no `-`; try `my-web`
 """,
     ),
     "ingress old backend (serviceName)": (
