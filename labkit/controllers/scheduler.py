@@ -30,7 +30,7 @@ def schedule(state: State) -> Iterator[Pod]:
         return
     placed = [p for p in state.list(Pod) if p.spec.node_name and p.status.phase not in FINISHED]
     crowd = Counter(p.spec.node_name for p in placed)
-    siblings = Counter((owner_of(p), p.spec.node_name) for p in placed)
+    siblings = Counter((_family(p), p.spec.node_name) for p in placed)
     ports = {(p.spec.node_name, port) for p in placed for port in host_ports(p)}
     for pod in waiting:
         asked = host_ports(pod)
@@ -41,7 +41,7 @@ def schedule(state: State) -> Iterator[Pod]:
             if against:
                 why[against] += 1
                 continue
-            near = siblings[owner_of(pod), node.name] if owner_of(pod) else 0
+            near = siblings[_family(pod), node.name] if owner_of(pod) else 0
             rank = (near, -preference(pod, node), crowd[node.name], node.name)
             best = min(best or rank, rank)
         if best is None:
@@ -49,9 +49,13 @@ def schedule(state: State) -> Iterator[Pod]:
             continue
         chosen = best[-1]
         crowd[chosen] += 1
-        siblings[owner_of(pod), chosen] += 1
+        siblings[_family(pod), chosen] += 1
         ports |= {(chosen, port) for port in asked}
         yield msgspec.structs.replace(pod, spec=msgspec.structs.replace(pod.spec, node_name=chosen))
+
+
+def _family(pod: Pod) -> tuple[str, str]:
+    return pod.namespace, owner_of(pod)
 
 
 def _port_taken(
