@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from labkit.kernel.host import Host, look_up, source_for
-from labkit.kernel.packet import IP_HEADER, Icmp, IcmpKind, Packet
+from labkit.kernel.packet import IP_HEADER, TRANSPORT_HEADER, Icmp, IcmpKind, Packet
 
 replace = msgspec.structs.replace
 ERROR_BYTES = {4: 576, 6: 1280}  # at most, as RFC 1812 and RFC 4443 have it
@@ -50,6 +50,16 @@ def reply(packet: Packet, flags: str = "", size: int | None = None) -> Packet:
         flags=flags,
         size=packet.size if size is None else size,
     )
+
+
+def accepted(packet: Packet) -> Packet:
+    """A listener's answer: to a SYN a SYN,ACK, to TCP's data a bare ACK, to a datagram its like."""
+    if packet.protocol != "TCP":
+        return reply(packet)
+    if "SYN" in packet.flags:
+        return reply(packet, "SYN,ACK")
+    bare = IP_HEADER[packet.src.version] + TRANSPORT_HEADER["TCP"]
+    return reply(packet, "ACK", bare)
 
 
 def echo_reply(packet: Packet) -> Packet:

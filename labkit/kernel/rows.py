@@ -6,12 +6,12 @@ from labkit.kernel.conntrack import Entry, Tuple
 from labkit.kernel.links import Fdb, Link
 from labkit.kernel.netns import Socket
 from labkit.kernel.packet import Address, endpoint
-from labkit.kernel.routes import Neighbour, Route
+from labkit.kernel.routes import Neighbour, NextHop, Route
 
 
 def route_row(route: Route) -> str:
     """One line of `ip route`, as iproute2 prints it (a multipath route's ways on one line)."""
-    return " ".join(route_words(route))
+    return " ".join([*route_words(route), *map(nexthop_row, route.nexthops)])
 
 
 def route_words(route: Route) -> list[str]:
@@ -33,10 +33,13 @@ def route_words(route: Route) -> list[str]:
         words.append("onlink")
     if route.mtu is not None:
         words += ["mtu", str(route.mtu)]
-    for hop in route.nexthops:
-        words += ["nexthop", *(["via", str(hop.via)] if hop.via else [])]
-        words += ["dev", hop.dev, "weight", str(hop.weight)]
     return words
+
+
+def nexthop_row(hop: NextHop) -> str:
+    """One way of a multipath route, which `ip route` prints on a line of its own."""
+    via = ["via", str(hop.via)] if hop.via else []
+    return " ".join(["nexthop", *via, "dev", hop.dev, "weight", str(hop.weight)])
 
 
 def prefix_text(route: Route) -> str:
@@ -51,7 +54,8 @@ def prefix_text(route: Route) -> str:
 
 def neighbour_text(row: Neighbour) -> str:
     """One line of `ip neigh`."""
-    return f"{row.address} dev {row.dev} lladdr {row.mac} {row.state}"
+    lladdr = f" lladdr {row.mac}" if row.mac else ""
+    return f"{row.address} dev {row.dev}{lladdr} {row.state}"
 
 
 def neighbour_row(address: Address, dev: str) -> str:

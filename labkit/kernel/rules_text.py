@@ -1,6 +1,6 @@
 """Rules as `iptables-save` prints them, to the letter.
 
-The lines that begin with `#` are left out: they hold a version and a date.
+The lines that begin with `#` are left out: they hold a version and a date. Counters are 0.
 
 Source: iptables 1.8.9, iptables/xshared.c and extensions/libxt_*.c, seen from outside.
 """
@@ -8,35 +8,64 @@ Source: iptables 1.8.9, iptables/xshared.c and extensions/libxt_*.c, seen from o
 from __future__ import annotations
 
 from collections.abc import Callable
+from string import ascii_letters, digits
 
 from labkit.kernel import netfilter as nf
+from labkit.kernel.netns import Netns
 from labkit.kernel.routes import Prefix
 
-UNSAFE = set(" \t\"'\\`$!#&*()[]{};<>?|~")
+PLAIN = set(ascii_letters + digits + "_-")
+TABLES = ("mangle", "raw", "filter", "nat")  # the order in which iptables-save (nft) prints them
+BASE = {"PREROUTING": 0, "INPUT": 1, "FORWARD": 2, "OUTPUT": 3, "POSTROUTING": 4}
+
+
+def iptables_save(netns: Netns, table: str | None = None, family: str = "ip") -> str:
+    """What `iptables-save` prints (with `-t TABLE` only that one), without its `#` lines."""
+    found = {
+        t.name: t
+        for t in netns.ruleset.tables
+        if t.tool == "iptables" and t.family == family and table in (None, t.name)
+    }
+    return "".join(table_text(found[name]) for name in TABLES if name in found)
+
+
+def table_text(table: nf.Table) -> str:
+    """One table as iptables-save prints it: base chains by hook, then the others by name."""
+    chains = sorted(table.chains.values(), key=lambda c: (BASE.get(c.hook or "", 5), c.name))
+    lines = [f"*{table.name}"]
+    lines += [f":{chain.name} {chain.policy or '-'} [0:0]" for chain in chains]
+    lines += [rule_text(rule, chain.name) for chain in chains for rule in chain.rules]
+    return "\n".join([*lines, "COMMIT", ""])
 
 
 def rule_text(rule: nf.Rule, chain: str) -> str:
-    """`-A CHAIN ...`, as iptables-save prints the rule after loading it."""
+    """`-A CHAIN ...`, as iptables-save prints the rule after loading it.
+
+    Addresses, devices and protocol come first, in this order; then the modules as the rule
+    has them, the protocol's own (`-m tcp`, with its ports) where its `Proto` stands.
+    """
     words = ["-A", chain]
-    for kind in HEAD:
-        for match in rule.matches:
-            if isinstance(match, kind):
-                words += HEAD[kind](match)
-    ordered = [m for m in rule.matches if type(m) not in HEAD]
-    module = next((m for m in rule.matches if isinstance(m, nf.Proto) and m.module), None)
-    shown = False
+    for kind, text in HEAD.items():
+        words += [word for m in rule.matches if isinstance(m, kind) for word in text(m)]
     for match in rule.matches:
-        if isinstance(match, nf.Proto) and match.module:
-            words += ["-m", match.name]
-            words += [w for m in ordered if isinstance(m, PORTS) for w in ports(m)]
-            shown = True
-        elif isinstance(match, PORTS):
-            assert module is not None or shown, "a port match needs `-p` with its module"
-        elif type(match) not in HEAD:
+        if isinstance(match, nf.Proto):
+            words += protocol_module(rule, match)
+        elif type(match) not in HEAD and not isinstance(match, PORTS):
             words += TAIL[type(match)](match)
     if rule.target is not None:
         words += TARGETS[type(rule.target)](rule.target)
     return " ".join(words)
+
+
+def protocol_module(rule: nf.Rule, proto: nf.Proto) -> list[str]:
+    listed = sorted((m for m in rule.matches if isinstance(m, PORTS)), key=is_destination)
+    assert proto.module or not listed, "a match on ports needs `-m` of its protocol"
+    words = ["-m", proto.name] if proto.module else []
+    return words + [word for match in listed for word in ports(match)]
+
+
+def is_destination(match: nf.SourcePort | nf.DestinationPort) -> bool:
+    return isinstance(match, nf.DestinationPort)
 
 
 PORTS = (nf.SourcePort, nf.DestinationPort)
@@ -72,7 +101,7 @@ def mark_text(value: int, mask: int) -> str:
 
 def quoted(text: str) -> str:
     """A comment in quotes, unless it is one plain word."""
-    if text and not UNSAFE & set(text):
+    if text and PLAIN.issuperset(text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")
     return f'"{escaped}"'

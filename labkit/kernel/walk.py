@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from labkit.kernel.answers import echo_reply, icmp_error, reply
+from labkit.kernel.answers import accepted, echo_reply, icmp_error, reply
 from labkit.kernel.conntrack import Conntrack, Entry
 from labkit.kernel.crossing import At, cross
 from labkit.kernel.dice import Dice
@@ -391,10 +391,8 @@ def knock(journey: Journey, step: Deliver, packet: Packet) -> End:
         who = listener.owner or "a process"
         says = f"Port {packet.dport}/{packet.protocol} is open: {who} listens and takes it."
         why = socket_row(listener)
-        journey.hop(
-            name, "socket", "accept", why, says[0].upper() + says[1:], packet, device=step.dev
-        )
-        return End("delivered", name, packet, reply(packet, ANSWER[packet.protocol]))
+        journey.hop(name, "socket", "accept", why, says, packet, device=step.dev)
+        return End("delivered", name, packet, accepted(packet))
     port = f"{packet.dport}/{packet.protocol}"
     if not opens(packet):
         says = f"No process here waits for an answer from {packet.source}."
@@ -406,9 +404,6 @@ def knock(journey: Journey, step: Deliver, packet: Packet) -> End:
         return End("refused", name, packet, reply(packet, "RST", 40))
     here = journey.host(name)
     return End("refused", name, packet, icmp_error(here, packet, "port-unreachable"))
-
-
-ANSWER = {"TCP": "SYN,ACK", "UDP": "", "SCTP": ""}
 
 
 def listening(here: Host, packet: Packet) -> Socket | None:

@@ -1,0 +1,62 @@
+"""Everything that may happen to a packet, with exact chances.
+
+A way is its list of netfilter decisions. Each is walked to its end; where a chain could have
+decided otherwise, the list up to there with the other decision waits on a stack.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from labkit.kernel.conntrack import Conntrack
+from labkit.kernel.filtering import Decision, Seen, evaluate
+from labkit.kernel.netfilter import Chain, Table
+from labkit.kernel.netns import Network
+from labkit.kernel.packet import Packet
+from labkit.kernel.trace import Trace
+from labkit.kernel.walk import travel
+
+Way = tuple[Fraction, tuple[Decision, ...]]
+
+
+def outcomes(
+    network: Network,
+    start: str,
+    packet: Packet,
+    conntrack: Conntrack = {},  # noqa: B006 # never written to
+    now: float = 0.0,
+) -> tuple[tuple[Fraction, Trace], ...]:
+    """Every way of the packet with its chance, in the order of the rules; chances sum to 1.
+
+    Ways that end alike are not merged: a Service with an endpoint listed twice shows both.
+    """
+    found = []
+    waiting: list[Way] = [(Fraction(1), ())]
+    while waiting:
+        chance, begun = waiting.pop()
+        explorer = Explorer(chance, begun)
+        trace = travel(network, start, packet, explorer, conntrack, now)
+        found.append((explorer.chance, trace))
+        waiting.extend(reversed(explorer.others))
+    return tuple(found)
+
+
+class Explorer:
+    """Decides as the list says that it begins with, then for the first side each time."""
+
+    def __init__(self, chance: Fraction, begun: tuple[Decision, ...]) -> None:
+        self.chance = chance
+        self.begun = begun
+        self.made: list[Decision] = []
+        self.others: list[Way] = []
+
+    def __call__(self, table: Table, chain: Chain, seen: Seen, mark: int) -> Decision:
+        if len(self.made) < len(self.begun):
+            decision = self.begun[len(self.made)]
+        else:
+            (first, decision), *rest = evaluate(table, chain, seen, mark)
+            for chance, other in rest:
+                self.others.append((self.chance * chance, (*self.made, other)))
+            self.chance *= first
+        self.made.append(decision)
+        return decision
