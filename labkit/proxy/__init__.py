@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 
@@ -14,11 +14,12 @@ from labkit.proxy.base import FAMILIES, NodeView, ProxyMode
 from labkit.proxy.iptables import Iptables
 from labkit.proxy.services import service_ports
 
-__all__ = ["NAMES", "NodeView", "ProxyMode", "mode_of", "node_view", "proxy_parts", "service_ports"]
+__all__ = ["MODES", "NodeView", "ProxyMode", "mode_of", "node_view", "proxy_parts", "service_ports"]
 
+BRIDGE = "cni0"  # what BridgeInterface is set to: the CNI bridge plugin's own name
 ZONE = "topology.kubernetes.io/zone"
-NAMES = ("iptables",)
-"""`proxy_mode=` takes these."""
+MODES: Mapping[str, Callable[[ClusterConfig], ProxyMode]] = {"iptables": lambda config: Iptables()}
+"""What `proxy_mode=` takes."""
 
 
 def mode_of(config: ClusterConfig) -> ProxyMode:
@@ -27,10 +28,10 @@ def mode_of(config: ClusterConfig) -> ProxyMode:
     Raises:
         NotFound: no such mode; the message lists the choices.
     """
-    if config.proxy_mode == "iptables":
-        return Iptables()
-    near = get_close_matches(config.proxy_mode, NAMES, n=1)
-    hint = f"did you mean `{near[0]}`?" if near else f"choose one of {', '.join(NAMES)}"
+    if config.proxy_mode in MODES:
+        return MODES[config.proxy_mode](config)
+    near = get_close_matches(config.proxy_mode, MODES, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"choose one of {', '.join(MODES)}"
     raise NotFound(f"proxy_mode: the lab has no `{config.proxy_mode}`; {hint}")
 
 
@@ -46,17 +47,22 @@ def proxy_parts(state: State) -> Mapping[str, Part]:
 def node_view(node: Node, config: ClusterConfig) -> NodeView:
     """kube-proxy's start-up options on one node: kubeadm's, with those of the configuration.
 
-    `proxy_options` has `masqueradeAll` and `localhostNodePorts`, "true" or "false".
+    `proxy_options` has `masqueradeAll` and `localhostNodePorts`, "true" or "false", and
+    `detectLocalMode`, `ClusterCIDR` or `NodeCIDR` or `BridgeInterface`.
     """
     pods = tuple(ip_network(cidr) for cidr in config.pod_cidrs)
     options = config.proxy_options
+    detect = options.get("detectLocalMode", "ClusterCIDR")
+    cidrs = node.spec.pod_cidrs or ((node.spec.pod_cidr,) if node.spec.pod_cidr else ())
+    own = tuple(ip_network(cidr) for cidr in cidrs)
     return NodeView(
         name=node.name,
         zone=node.labels.get(ZONE, ""),
         addresses=tuple(
             ip_address(a.address) for a in node.status.addresses if a.type == "InternalIP"
         ),
-        pod_cidrs=pods,
+        pod_cidrs=own if detect == "NodeCIDR" else pods,
+        pod_bridge=BRIDGE if detect == "BridgeInterface" else "",
         service_cidrs=tuple(ip_network(cidr) for cidr in config.service_cidrs),
         masquerade_all=options.get("masqueradeAll", "false") == "true",
         localhost_node_ports=options.get("localhostNodePorts", "true") == "true",

@@ -120,7 +120,7 @@ class Iptables(msgspec.Struct, frozen=True):
 def _service_rules(services: tuple[ServicePort, ...], node: NodeView, version: int) -> Rules:
     writer = Writer(
         version=version,
-        pods=node.pod_cidr(version),
+        pods=node.from_pod(version),
         node_ip=node.address(version),
         masquerade_all=node.masquerade_all,
         endpoint_comments=sum(len(s.endpoints) for s in services) <= LARGE_CLUSTER,

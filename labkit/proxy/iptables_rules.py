@@ -18,6 +18,7 @@ from labkit.kernel.routes import Prefix
 from labkit.proxy.services import Endpoint, ServicePort, Usable
 
 Rules = dict[str, list[Rule]]  # "nat KUBE-SVC-…" -> its rules
+replace = msgspec.structs.replace
 MARK_MASQ = Jump("KUBE-MARK-MASQ")
 
 
@@ -50,10 +51,10 @@ class Names(msgspec.Struct, frozen=True):
 
 
 class Writer(msgspec.Struct, frozen=True, kw_only=True):
-    """Writes Services for one node and family. `pods` None: nothing tells a pod by its address."""
+    """Writes Services for one node and family. `pods` None: nothing tells a pod's packet."""
 
     version: int
-    pods: Prefix | None
+    pods: Source | nf.InDevice | None
     node_ip: Address | None
     masquerade_all: bool = False
     endpoint_comments: bool = True
@@ -89,7 +90,7 @@ class Writer(msgspec.Struct, frozen=True, kw_only=True):
         if not self.masquerade_all:
             if self.pods is None:
                 return
-            to = (Source(self.pods, negate=True), *to)
+            to = (replace(self.pods, negate=True), *to)
         _add(rules, f"nat {names.under(service.internal_policy)}", Rule(to, MARK_MASQ))
 
     def _external(self, rules: Rules, service: ServicePort, names: Names, usable: bool) -> None:
@@ -103,7 +104,7 @@ class Writer(msgspec.Struct, frozen=True, kw_only=True):
             if self.pods is not None:
                 # As if the packet had gone out to a load balancer and come back elsewhere.
                 note = Comment(f"pod traffic for {whom}")
-                _add(rules, chain, Rule((Source(self.pods), note), cluster))
+                _add(rules, chain, Rule((self.pods, note), cluster))
             note = Comment(f"masquerade LOCAL traffic for {whom}")
             _add(rules, chain, Rule((note, here), MARK_MASQ))
             note = Comment(f"route LOCAL traffic for {whom}")

@@ -1,0 +1,91 @@
+"""The stored cases, one test each, and what the runner says of a case that is wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.run import SUBJECTS, main, run_case
+
+CASES = Path(__file__).parent / "cases"
+STORED = [
+    pytest.param(path.stem, json.loads(line), id=f"{path.stem}: {json.loads(line)['name']}")
+    for path in sorted(CASES.glob("*.jsonl"))
+    if path.stem in SUBJECTS
+    for line in path.read_text(encoding="utf-8").splitlines()
+]
+
+
+@pytest.mark.parametrize(("subject", "case"), STORED)
+def test_the_lab_answers_as_the_case_expects(subject, case):
+    outcome = run_case(subject, case)
+    if outcome.kind == "skip":
+        pytest.skip(outcome.text)
+    assert outcome.kind == "agree", outcome.text
+
+
+def report(tmp_path, *cases):
+    """What the command prints for these cases, and its exit code."""
+    file = tmp_path / "proxy.jsonl"
+    file.write_text("".join(json.dumps(case) + "\n" for case in cases), encoding="utf-8")
+    out = io.StringIO()
+    code = main(["proxy", str(file)], out)
+    return code, out.getvalue().splitlines()
+
+
+def proxy_case(**changes):
+    lines = (CASES / "proxy.jsonl").read_text(encoding="utf-8").splitlines()
+    cases = (json.loads(line) for line in lines)
+    found = next(c for c in cases if c["name"] == "clusterip-undefined-port-iptables")
+    return {**found, **changes}
+
+
+def test_a_case_that_agrees_prints_only_the_tally(tmp_path):
+    assert report(tmp_path, proxy_case()) == (0, ["proxy: 1 agree, 0 disagree, 0 skipped"])
+
+
+def test_a_wrong_verdict_is_told_with_what_came_instead(tmp_path):
+    case = proxy_case(expect={"verdict": "DROP"})
+    assert report(tmp_path, case) == (
+        1,
+        [
+            f'{case["name"]}: iptables: expected verdict "DROP" got "NONE"',
+            "proxy: 0 agree, 1 disagree, 0 skipped",
+        ],
+    )
+
+
+def test_an_expectation_that_nobody_explains_is_never_ignored(tmp_path):
+    code, lines = report(tmp_path, proxy_case(expect={"verdict": "NONE", "latency": 3}))
+    assert code == 1
+    assert lines[0].endswith("unknown expectation latency")
+
+
+def test_a_mode_that_is_not_built_is_skipped_by_name(tmp_path):
+    code, lines = report(tmp_path, proxy_case(modes=["userspace"]))
+    assert (code, lines[-1]) == (0, "proxy: 0 agree, 0 disagree, 1 skipped")
+    assert lines[0].endswith("skipped, proxy mode userspace not built yet")
+
+
+def test_a_configuration_that_nobody_explains_disagrees(tmp_path):
+    config = {**proxy_case()["config"], "shuffle": True}
+    code, lines = report(tmp_path, proxy_case(config=config))
+    assert code == 1
+    assert "unknown configuration shuffle" in lines[0]
+
+
+def test_a_broken_case_does_not_hide_the_others(tmp_path):
+    code, lines = report(tmp_path, proxy_case(objects=[{"kind": "Service"}]), proxy_case())
+    assert (code, lines[-1]) == (1, "proxy: 1 agree, 1 disagree, 0 skipped")
+
+
+@pytest.mark.parametrize(
+    "words", [[], ["proxy"], ["weather", "cases.jsonl"], ["proxy", "no.jsonl"]]
+)
+def test_a_command_without_a_subject_and_a_file_is_refused(words):
+    out = io.StringIO()
+    assert main(words, out) == 2
+    assert len(out.getvalue().splitlines()) == 1
