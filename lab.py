@@ -21,6 +21,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - said before what an old Python c
 
 import hashlib
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -36,6 +37,7 @@ LOCK = ROOT / "requirements.lock"
 PROJECT = ROOT / "pyproject.toml"
 STAMP = VENV / "labkit.stamp"
 FIRST_LESSON = "notebooks/L00-follow-one-packet.ipynb"
+NOTICES = "@jupyterlab/apputils-extension:notification"
 Command = Sequence[str | Path]
 UNREACHABLE = re.compile(
     "resol|connect|timed out|unreachable|dns error|No matching distribution|proxy", re.IGNORECASE
@@ -72,9 +74,18 @@ def setup() -> None:
     for installer in installers:
         fault = installer()
         if not fault:
+            keep_jupyterlab_at_home()
             STAMP.write_text(fingerprint())
             return
     raise SetupError(download_fault(fault))
+
+
+def keep_jupyterlab_at_home() -> None:
+    """No pop-up that asks about news over the first cell, no look for updates; in `.venv` only."""
+    defaults = {NOTICES: {"fetchNews": "false", "checkForUpdates": False}}
+    path = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(defaults))
 
 
 def make_venv() -> None:
@@ -148,6 +159,7 @@ def lab(words: list[str]) -> int:
     """JupyterLab at the first lesson, on loopback only, with the whole repository in sight."""
     start = FIRST_LESSON if (ROOT / FIRST_LESSON).exists() else "notebooks"
     server = ["--ServerApp.ip=127.0.0.1", f"--ServerApp.root_dir={ROOT}"]
+    server += ["--LabApp.news_url=None", "--LabApp.extension_manager=readonly"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # root in a container is the usual case
         server.append("--allow-root")
     return call("-m", "jupyterlab", *server, f"--LabApp.default_url=/lab/tree/{start}", *words)
@@ -186,7 +198,7 @@ def notebooks(words: list[str]) -> int:
 def lock(words: list[str], out: Path = LOCK) -> int:
     """Resolve again; versions already in `out` are kept where pyproject.toml allows them."""
     what = [PROJECT.name, "--group", "test", "--python-version", "3.11", "--output-file", str(out)]
-    how = ["--universal", "--generate-hashes", "--no-annotate", "--quiet"]
+    how = ["--universal", "--generate-hashes", "--no-annotate", "--system-certs", "--quiet"]
     header = ["--custom-compile-command", "make lock"]
     return call("-m", "uv", "pip", "compile", *what, *how, *header, *words)
 

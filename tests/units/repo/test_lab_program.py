@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import subprocess
@@ -107,6 +108,13 @@ def test_plain_pip_is_tried_where_uv_fails(no_environment, monkeypatch):
     lab.setup()
     assert tried == ["uv", "pip"]
     assert lab.STAMP.exists()
+
+
+def test_jupyterlab_is_set_to_ask_nobody_about_news(no_environment):
+    lab.keep_jupyterlab_at_home()
+    (overrides,) = no_environment.glob("share/jupyter/lab/settings/overrides.json")
+    (settings,) = json.loads(overrides.read_text()).values()
+    assert settings == {"fetchNews": "false", "checkForUpdates": False}
 
 
 # --- nothing is done twice -------------------------------------------------------------------
