@@ -1,0 +1,28 @@
+"""Pictures of what the lab knows, each with a text twin computed from the same values.
+
+`topology`, `path`, `compare` and `counters` give a `Figure`; `stepper` and `choose` give a
+widget. Nothing here is imported by the model, and widgets load anywidget when first made.
+"""
+
+from __future__ import annotations
+
+from labkit.views.choose import choose
+from labkit.views.compare import compare
+from labkit.views.counters import counters
+from labkit.views.figure import Figure
+from labkit.views.path import path
+from labkit.views.stepper import stepper
+from labkit.views.table import feedback_html, trace_html
+from labkit.views.topology import topology
+
+__all__ = [
+    "Figure",
+    "choose",
+    "compare",
+    "counters",
+    "feedback_html",
+    "path",
+    "stepper",
+    "topology",
+    "trace_html",
+]

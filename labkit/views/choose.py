@@ -1,0 +1,35 @@
+"""One of several prepared pictures, picked by a native select."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from labkit.views.figure import Figure
+
+if TYPE_CHECKING:
+    from labkit.views.widgets import Choice
+
+
+def choose(label: str, options: Mapping[str, Figure]) -> Choice:
+    """A labelled select over figures, the first one shown; all are sent once.
+
+    `value` of the widget is the name of the option that is seen.
+    """
+    from labkit.views.widgets import Choice
+
+    assert options, "a choice needs at least one option"
+    sent = [
+        [name, figure.html, f"{figure.title} {figure.twin.splitlines()[0]}"]
+        for name, figure in options.items()
+    ]
+    widget = Choice(label=label, options=sent, value=sent[0][0])
+    widget.words = words(label, options)
+    return widget
+
+
+def words(label: str, options: Mapping[str, Figure]) -> str:
+    """The twins of all options, each headed by its name."""
+    parts = [f"{label}: {', '.join(options)}"]
+    parts += [f"\n{label}: {name}\n{figure!r}" for name, figure in options.items()]
+    return "\n".join(parts)

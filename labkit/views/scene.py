@@ -1,0 +1,260 @@
+"""Where everything of a packet's way stands: sides, rows, stops, and the lines between stops.
+
+x is the machine, y the layer. The request takes the outer lanes and the reply the inner ones:
+two nested U's that never cross.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import msgspec
+
+from labkit.traffic.connection import Connection, Place
+from labkit.views.hops import DONE, Step, steps, wrapped
+from labkit.views.layers import Layer, Visit, layer_of, places_in, rows_for, visits
+from labkit.views.svg import WIDTH
+
+LEFT, GAP, TOP, STEP, LANE = 116, 14, 70, 40, 26
+NARROW = 116  # px of a side without layers: the router, the outside
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One machine as a column; `pods` are those that take part, with the half they stand in."""
+
+    place: Place
+    x: float
+    width: float
+    pods: tuple[Place, ...] = ()
+    halves: bool = False
+
+    @property
+    def layered(self) -> bool:
+        return self.place.kind == "node"
+
+    @property
+    def middle(self) -> float:
+        return self.x + self.width / 2
+
+
+class Row(msgspec.Struct, frozen=True):
+    layer: Layer
+    y: float
+
+
+class Stop(msgspec.Struct, frozen=True):
+    """A step's place in the picture, and where its word stands with how many px of room."""
+
+    step: Step
+    x: float
+    y: float
+    word: Literal["right", "left", "above"]
+    room: float
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """The line that leads to one stop from the stop before."""
+
+    step: Step
+    d: str
+    wrapped: bool
+
+
+class Scene(msgspec.Struct, frozen=True):
+    sides: tuple[Side, ...]
+    rows: tuple[Row, ...]
+    stops: tuple[Stop, ...]
+    segments: tuple[Segment, ...]
+    floor: float  # y where the machines end
+
+    def y(self, layer: Layer) -> float | None:
+        """The first row of a layer, None if it is not drawn."""
+        return next((row.y for row in self.rows if row.layer == layer), None)
+
+
+def scene(connection: Connection) -> Scene:
+    """The layout of one connection: equal connections give equal scenes."""
+    told = steps(connection)
+    stays = _once(visits(connection, told))
+    machines = tuple(dict.fromkeys(v.machine.netns for v in stays))
+    devices = _devices(connection, stays, machines)
+    layers = rows_for(tuple(way for v in stays for way in v.ways), devices)
+    rows = tuple(Row(layer, TOP + STEP * i) for i, layer in enumerate(layers))
+    sides = _sides(connection, stays, machines)
+    floor = rows[-1].y + (44 if len(sides) == 1 else 22 - STEP)
+    stops = tuple(s for v in stays for s in _stops(v, sides, rows))
+    stops += _loop_end(told, stays, sides, rows)
+    return Scene(sides, rows, stops, _segments(stays, stops, sides, rows), floor)
+
+
+def _once(stays: tuple[Visit, ...]) -> list[Visit]:
+    """The visits up to the first machine that a leg comes back to: a loop is drawn once."""
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for visit in stays:
+        key = (visit.leg, visit.machine.netns)
+        if key in seen:
+            break
+        seen.add(key)
+        kept.append(visit)
+    return kept
+
+
+def _devices(
+    connection: Connection, stays: list[Visit], machines: tuple[str, ...]
+) -> frozenset[Layer]:
+    """The layers that are drawn although nothing may be decided there."""
+    drawn: set[Layer] = {"pod"}
+    if len(machines) > 1:
+        drawn |= {"card", "wire"}
+    ends = [v.machine for v in stays if v.shape != "through"]
+    if any(link.kind == "bridge" for place in ends for link in place.links):
+        drawn.add("bridge")
+    return frozenset(drawn)
+
+
+def _sides(
+    connection: Connection, stays: list[Visit], machines: tuple[str, ...]
+) -> tuple[Side, ...]:
+    places = [connection.places[m] for m in machines]
+    narrow = sum(p.kind != "node" for p in places)
+    wide = len(places) - narrow
+    room = WIDTH - LEFT - GAP * (len(places) - 1)
+    thin = min(NARROW, room / len(places)) if wide else room / len(places)
+    column = (room - narrow * thin) / wide if wide else 0
+    sides, x = [], float(LEFT)
+    for place in places:
+        width = column if place.kind == "node" else thin
+        pods = _pods(connection, stays, place)
+        sides.append(Side(place, x, width, pods, len(places) == 1))
+        x += width + GAP
+    return tuple(sides)
+
+
+def _pods(connection: Connection, stays: list[Visit], machine: Place) -> tuple[Place, ...]:
+    """The pods of a machine that the steps name, in the order of the request."""
+    names = dict.fromkeys(
+        s.hop.netns for v in stays if v.machine == machine for s in (*v.down, *v.up)
+    )
+    return tuple(connection.places[n] for n in names if connection.places[n].kind == "pod")
+
+
+def _lanes(visit: Visit, side: Side, other: float | None) -> tuple[float, float]:
+    """x of the way down and of the way up; `other` is the middle of the side across the wire."""
+    left, right, mid = side.x + LANE, side.x + side.width - LANE, side.middle
+    request = visit.leg == "request"
+    if visit.shape == "rise":
+        return mid - LANE, mid - LANE
+    if visit.shape == "turn":
+        return (left, right) if request or not side.halves else (mid + LANE, mid - LANE)
+    if visit.shape == "through":
+        # The arch of the reply spans that of the request, so that neither crosses the other.
+        lone = len(visit.up + visit.down) == 1
+        reach = (22 if request else 40) if lone else side.width / 2 - (52 if request else 20)
+        return (mid + reach, mid - reach) if request else (mid - reach, mid + reach)
+    if not side.layered and visit.shape == "end" and len(visit.up) == 1 and visit.up[0].end != DONE:
+        return mid, mid
+    leftwards = other is not None and other < mid
+    if visit.shape == "start":
+        x = left if request != leftwards else right
+    else:
+        x = right if request == leftwards else left
+    return x, x
+
+
+def _stops(visit: Visit, sides: tuple[Side, ...], rows: tuple[Row, ...]) -> tuple[Stop, ...]:
+    side = _side_of(visit, sides)
+    down, up = _ways(visit, sides)
+    keys = [row.layer for row in rows]
+
+    def placed(part: tuple[Step, ...], x: float, *, falls: bool) -> list[Stop]:
+        read = part if falls else tuple(reversed(part))
+        at = places_in(keys, tuple(layer_of(s.hop, falls=falls) for s in read))
+        word, room = _words(x, side)
+        found = [Stop(s, x, rows[i].y, word, room) for s, i in zip(read, at, strict=True)]
+        return found if falls else found[::-1]
+
+    falling = placed(visit.down, down, falls=True)
+    rising = placed(visit.up, up, falls=False)
+    if visit.shape == "through" and len(rising + falling) == 1:
+        return tuple(_arch(stop, side) for stop in rising + falling)
+    return tuple(rising + falling if visit.shape == "through" else falling + rising)
+
+
+def _arch(stop: Stop, side: Side) -> Stop:
+    """A lone step on the way through a machine stands on top of an arch."""
+    request = stop.step.leg == "request"
+    return Stop(stop.step, side.middle, stop.y - (0 if request else 44), "above", 42)
+
+
+def _words(x: float, side: Side) -> tuple[Literal["right", "left", "above"], float]:
+    """Words stand where there is more room up to the next lane or the edge."""
+    if side.halves:
+        outer = min(x - side.x, side.x + side.width - x) < LANE + 1
+        towards_right = (x < side.middle) == outer
+        return ("right" if towards_right else "left"), side.width / 4 - 30
+    if not side.layered:
+        return "above", side.width - 8
+    return ("right" if x < side.middle else "left"), side.width / 2 - 44
+
+
+def _side_of(visit: Visit, sides: tuple[Side, ...]) -> Side:
+    return next(s for s in sides if s.place.netns == visit.machine.netns)
+
+
+def _ways(visit: Visit, sides: tuple[Side, ...]) -> tuple[float, float]:
+    side = _side_of(visit, sides)
+    others = [s.middle for s in sides if s is not side]
+    return _lanes(visit, side, others[0] if others else None)
+
+
+def _loop_end(
+    told: tuple[Step, ...], drawn: list[Visit], sides: tuple[Side, ...], rows: tuple[Row, ...]
+) -> tuple[Stop, ...]:
+    """The end of a packet that comes back to a machine: it is lost on the wire between them."""
+    seen = {s.number for v in drawn for s in (*v.down, *v.up)}
+    last = told[-1]
+    if last.number in seen or last.leg != drawn[-1].leg:
+        return ()
+    down, _ = _ways(drawn[-1], sides)
+    return (Stop(last, down, rows[-1].y + 2, "right", 200),)
+
+
+def _segments(
+    drawn: list[Visit], stops: tuple[Stop, ...], sides: tuple[Side, ...], rows: tuple[Row, ...]
+) -> tuple[Segment, ...]:
+    home = {s.number: v for v in drawn for s in (*v.down, *v.up)}
+    deepest = max(stop.y for stop in stops)
+    wire = rows[-1].y
+    found = []
+    for before, stop in pairwise(stops):
+        if before.step.leg != stop.step.leg:
+            continue
+        one, two = home[before.step.number], home.get(stop.step.number)
+        request = stop.step.leg == "request"
+        leave = _ways(one, sides)[0]
+        if two is None:
+            d = _path(before, leave, wire, stop.x, stop.y)
+        elif one is two:
+            bend = deepest + (30 if request else 18)
+            if one.shape == "through":
+                bend = min(before.y, stop.y)
+            d = _path(before, before.x, bend if before.x != stop.x else stop.y, stop.x, stop.y)
+        else:
+            enter = _ways(two, sides)[1]
+            d = _path(before, leave, wire + (6 if request else -6), enter, stop.y, stop.x)
+        found.append(Segment(stop.step, d, wrapped(stop.step.hop.before)))
+    return tuple(found)
+
+
+def _path(
+    a: Stop, leave: float, bend: float, enter: float, y: float, x: float | None = None
+) -> str:
+    """From a stop by its lane to a bend, across, by another lane to `y`, and aside to `x`."""
+    points = [(a.x, a.y), (leave, a.y), (leave, bend), (enter, bend), (enter, y), (x or enter, y)]
+    d, (px, py) = f"M{a.x:g} {a.y:g}", points[0]
+    for px2, py2 in points[1:]:
+        d += f"H{px2:g}" if px2 != px else f"V{py2:g}" if py2 != py else ""
+        px, py = px2, py2
+    return d
