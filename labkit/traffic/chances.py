@@ -93,7 +93,7 @@ def outcomes(
 def _end(question: Asked, medium: Medium, request: Trace) -> str:
     """Who answers this request, or what the client sees when its answer does not come."""
     exchange = medium.answer(request)
-    outcome = seen(question.packet, question.spot.netns, *exchange)
+    outcome = seen(question.spot.netns, *exchange)
     if outcome != "answered":
         return outcome
     return medium.network.namespaces[request.end].title

@@ -121,7 +121,8 @@ def first_packet(
 
 
 def _source(network: Network, spot: Spot, dst: Address) -> Address:
-    return source_address(network, network.namespaces[spot.netns], dst)
+    """The kernel's choice; where no route leads to `dst`, nobody will see the address."""
+    return source_address(network, spot.netns, dst) or (*spot.addresses, dst)[0]
 
 
 def connect(
@@ -172,7 +173,7 @@ def connect(
 def answered(question: Asked, medium: Medium, conntrack: Conntrack) -> Connection:
     """The first packet's exchange."""
     exchange = medium.exchange(question.spot.netns, question.packet, conntrack)
-    outcome = seen(question.packet, question.spot.netns, *exchange)
+    outcome = seen(question.spot.netns, *exchange)
     return _connection(question, medium, (exchange,), outcome)
 
 
@@ -199,7 +200,7 @@ def _connection(
     )
 
 
-def seen(packet: Packet, client: str, request: Trace, reply: Trace | None) -> Outcome:
+def seen(client: str, request: Trace, reply: Trace | None) -> Outcome:
     """What the client is told.
 
     Only what comes back counts: an RST or ICMP error that is lost on its way is silence, and
@@ -214,8 +215,6 @@ def seen(packet: Packet, client: str, request: Trace, reply: Trace | None) -> Ou
     came = reply.packet
     if came.icmp and came.icmp.kind != "echo-reply":
         return SEEN_ERRORS.get(came.icmp.kind, "timed out")
-    if (came.src, came.sport, came.dport) != (packet.dst, packet.dport, packet.sport):
-        return "timed out"
     return "refused" if "RST" in came.flags else "answered"
 
 
@@ -224,8 +223,7 @@ def transferred(
 ) -> Connection:
     """A transfer of `size` bytes after the handshake, with path-MTU discovery.
 
-    Every error that teaches the client a smaller packet is recorded with its try; the
-    client's own kernel needs none, it knows its device.
+    Every error that teaches the client a smaller packet is recorded with its try.
     """
     client, packet = question.spot.netns, _data_packet(question.packet, size, shaken, medium)
     done: list[Exchange] = []
@@ -235,10 +233,9 @@ def transferred(
     outcome: Outcome = "timed out"
     for _ in range(TRIES):
         exchange = medium.exchange(client, packet, conntrack)
-        outcome = seen(packet, client, *exchange)
-        if exchange.request.end != client or outcome == "answered":
-            done.append(exchange)
-            conntrack = exchange.conntrack
+        outcome = seen(client, *exchange)
+        done.append(exchange)
+        conntrack = exchange.conntrack
         smaller = _learned_mtu(client, exchange)
         if not smaller or smaller >= packet.size:
             break
@@ -247,30 +244,28 @@ def transferred(
 
 
 def _data_packet(first: Packet, size: int, shaken: Connection, medium: Medium) -> Packet:
-    """The transfer's packet; TCP's is no larger than what the server's own device takes."""
+    """The transfer's packet, no larger than the devices of the two ends take.
+
+    The client knows its own; TCP's server tells it by its MSS. A larger datagram leaves in
+    fragments, of which this is the first.
+    """
     whole = size + IP_HEADER[first.dst.version] + TRANSPORT_HEADER[first.protocol]
-    if first.protocol != "TCP":
+    frames = shaken.request.frames
+    if not frames:
         return replace(first, size=whole)
-    return replace(first, size=min(whole, _server_mtu(shaken, medium)), flags="PSH,ACK")
-
-
-def _server_mtu(shaken: Connection, medium: Medium) -> int:
-    """The MTU of the device that took the SYN: the server's MSS tells the client of it."""
-    end = shaken.request.end
-    arrived = [f.device for f in shaken.request.frames if f.netns == end and f.direction == "in"]
-    if not arrived:
-        return medium.network.namespaces[end].link("lo").mtu
-    return medium.network.namespaces[end].link(arrived[-1]).mtu
+    near, far = (medium.network.namespaces[f.netns].link(f.device) for f in (frames[0], frames[-1]))
+    if first.protocol != "TCP":
+        return replace(first, size=min(whole, near.mtu))
+    return replace(first, size=min(whole, near.mtu, far.mtu), flags="PSH,ACK")
 
 
 def _learned_mtu(client: str, exchange: Exchange) -> int:
     """The size that a "fragmentation needed" taught the client; 0 if none reached it."""
-    request, reply = exchange
-    about = reply.packet if reply and reply.outcome == "delivered" else request.answer
-    if request.outcome != "too-big" or about is None or about.icmp is None:
+    reply = exchange.reply
+    if reply is None or reply.outcome != "delivered" or reply.end != client:
         return 0
-    reached = request.end == client or (reply is not None and reply.end == client)
-    return about.icmp.mtu if reached else 0
+    icmp = reply.packet.icmp
+    return icmp.mtu if icmp and icmp.kind == "fragmentation-needed" else 0
 
 
 def trace(connection: Connection) -> Connection:

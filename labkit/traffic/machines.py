@@ -47,7 +47,8 @@ def machine_parts(state: State) -> Mapping[str, Part]:
         for number, view in enumerate(views, start=1)
     }
     ends = [(view.netns, "eth0") for view in views] + [("router", "eth0")]
-    return {**parts, "switch": _switch(ends), **_beyond(network, gateway, len(ends))}
+    beyond = _beyond(network, gateway, len(ends), _silent(state))
+    return {**parts, "switch": _switch(ends), **beyond}
 
 
 def underlay(state: State) -> IPv4Network:
@@ -121,14 +122,30 @@ def _switch(ends: list[tuple[str, str]]) -> Part:
     return Part(links=(base.loopback(), bridge, *ports))
 
 
-def _beyond(network: IPv4Network, gateway: Address, port: int) -> dict[str, Part]:
+def _silent(state: State) -> tuple[Route, ...]:
+    """The router drops what goes to a service range without a word.
+
+    In life such a packet wanders off to an uplink that filters private addresses, so that
+    the client waits in vain.
+    """
+    cidrs = (ip_network(cidr) for cidr in state.config.service_cidrs)
+    return tuple(Route(prefix=cidr, kind="blackhole") for cidr in cidrs)
+
+
+def _beyond(
+    network: IPv4Network, gateway: Address, port: int, silent: tuple[Route, ...]
+) -> dict[str, Part]:
     """The router, which knows nothing of pods, and the machine behind it."""
     inner = _eth("eth0", 2, [(gateway, network.prefixlen)], str(port))
     outer = _eth("eth1", 3, [(WORLD_GATEWAY, 24)], "outside:eth0")
     far = _eth("eth0", 2, [(OUTSIDE, 24)], "router:eth1")
     router = Part(
         links=(base.loopback(), inner, outer),
-        routes=(_connected(network, "eth0", gateway), _connected(WORLD, "eth1", WORLD_GATEWAY)),
+        routes=(
+            *silent,
+            _connected(network, "eth0", gateway),
+            _connected(WORLD, "eth1", WORLD_GATEWAY),
+        ),
         sysctls={"net.ipv4.ip_forward": 1},
     )
     outside = Part(

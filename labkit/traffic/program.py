@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from labkit.api.core import Node
 from labkit.api.names import title_of
 from labkit.api.state import State
 from labkit.cni import base, cni_of
 from labkit.kernel.netns import Netns, Network, Part, merge
-from labkit.proxy import NodeView, mode_of, service_ports
+from labkit.proxy import proxy_parts
 from labkit.traffic.machines import machine_parts, pod_sockets
-
-ZONE = "topology.kubernetes.io/zone"
 
 
 def program(state: State) -> Network:
@@ -40,25 +37,6 @@ def _merged(name: str, titles: Mapping[str, str], parts: Iterable[Part]) -> Netn
 
 def _titles(state: State) -> dict[str, str]:
     return {base.pod_netns(pod): title_of(state, pod) for pod in base.wired_pods(state)}
-
-
-def proxy_parts(state: State) -> dict[str, Part]:
-    """What kube-proxy writes on every node."""
-    services, mode = service_ports(state), mode_of(state.config)
-    return {
-        f"node/{node.name}": mode.program(services, _node_view(state, node))
-        for node in state.list(Node)
-    }
-
-
-def _node_view(state: State, node: Node) -> NodeView:
-    return NodeView(
-        name=node.name,
-        zone=node.labels.get(ZONE, ""),
-        addresses=base.internal_addresses(node),
-        pod_cidrs=base.pod_cidrs(node),
-        config=state.config,
-    )
 
 
 def _sockets(state: State) -> dict[str, Part]:

@@ -10,6 +10,7 @@ from labkit.traffic.connection import Connection, Place
 
 STAGE, ACTION = 12, 9  # columns as wide as POSTROUTING and rewrite need
 COMMENT = re.compile(r' -m comment --comment ("[^"]*"|\S+)')
+WORDS = {"route": "forward"}  # the stage has said "route" already
 NOISE = re.compile(r" -p \w+| -m (?:tcp|udp|sctp)(?= )")
 
 
@@ -29,7 +30,7 @@ def connection_text(connection: Connection) -> str:
             continue
         number += 1
         title = _title(hop, places).ljust(width)
-        stage, action = hop.stage.ljust(STAGE), hop.action.ljust(ACTION)
+        stage, action = hop.stage.ljust(STAGE), WORDS.get(hop.action, hop.action).ljust(ACTION)
         lines.append(f"{number:2}  {title}  {stage}{action}{label}".rstrip())
     return "\n".join(lines)
 
@@ -54,7 +55,7 @@ def _again(trace: Trace) -> str:
 
 def _trace_rows(trace: Trace, *, answer: bool) -> Iterator[tuple[str, Hop]]:
     for hop in shown(trace.hops):
-        yield (ends(hop, answer) if hop.action == "send" else short(hop.why)), hop
+        yield said(hop, answer), hop
 
 
 def _title(hop: Hop, places: Mapping[str, Place]) -> str:
@@ -74,6 +75,30 @@ def ends(hop: Hop, answer: bool) -> str:
     source = packet.source if answer else str(packet.src)
     target = str(packet.dst) if answer else packet.destination
     return f"{source} -> {target}" + (", RST" if "RST" in packet.flags else "")
+
+
+def said(hop: Hop, answer: bool) -> str:
+    """A hop's row: the table's own line, or fewer words where such a line says too much."""
+    if hop.action == "send":
+        return ends(hop, answer)
+    if hop.action == "restore":
+        return f"conntrack: {_change(hop)} again"
+    if hop.stage == "socket" and "LISTEN" in hop.why:
+        return f"a process listens on {hop.after.dport}"
+    if hop.stage == "socket" and hop.action == "accept" and answer:
+        return "the client's own connection"
+    return short(hop.why)
+
+
+def _change(hop: Hop) -> str:
+    """`source 10.244.2.2:8080 becomes 10.96.0.20:80`."""
+    before, after = hop.before, hop.after
+    pairs = (
+        ("source", before.source, after.source),
+        ("destination", before.destination, after.destination),
+    )
+    changes = (f"{end} {old} becomes {new}" for end, old, new in pairs if old != new)
+    return ", ".join(changes) or "the packet is known"
 
 
 def short(why: str) -> str:
