@@ -1,0 +1,39 @@
+"""The print-outs that are kept in this folder, each with what makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from pathlib import Path
+
+from labkit.api import manifests
+from labkit.api.state import ClusterConfig, State
+from labkit.kernel.netns import Netns, merge
+from labkit.kernel.text import iptables_save
+from labkit.proxy import proxy_parts
+from tests.conformance.objects import state_of
+
+HERE = Path(__file__).parent
+
+
+@cache
+def services(mode: str) -> State:
+    """`services.yaml` as it stands, under one proxy mode."""
+    loaded = manifests.load_as_it_stands(HERE / "services.yaml")
+    return state_of((each.manifest for each in loaded), ClusterConfig(proxy_mode=mode))
+
+
+def node(mode: str, name: str) -> Netns:
+    """What kube-proxy alone puts on a node."""
+    place = f"node/{name}"
+    return merge(place, name, [proxy_parts(services(mode))[place]])
+
+
+def save(name: str) -> str:
+    return iptables_save(node("iptables", name))
+
+
+GOLDEN: Mapping[str, Callable[[], str]] = {
+    "iptables-save-node-1.txt": partial(save, "node-1"),
+    "iptables-save-node-2.txt": partial(save, "node-2"),
+}
