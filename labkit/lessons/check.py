@@ -54,7 +54,8 @@ def check(id: str, answer: object = ...) -> Feedback:
     found = lesson(number)
     if part == "card":
         return _card(found, answer)
-    items: dict[str, Guess | Exercise] = {i.id: i for i in (*found.guesses, *found.exercises)}
+    items: dict[str, Guess | Exercise] = {g.id: g for g in found.guesses}
+    items |= {e.id: e for e in found.exercises}
     if id not in items:
         near = get_close_matches(id, items, n=1) or list(items)[:1]
         raise NotFound(f"check {id!r}: {number} has no such id; did you mean {near[0]}?")

@@ -10,7 +10,8 @@ Policies; KEP-2079 (endPort). Points that the API leaves open: `labkit.policy.re
 from __future__ import annotations
 
 from collections.abc import Iterator
-from ipaddress import ip_network
+from functools import cache
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Literal
 
 import msgspec
@@ -171,18 +172,27 @@ def _block_matches(block: IPBlock, other: End, flow: Flow, reading: Reading) -> 
     pair = flow.addresses()
     if pair is None or (other.pod is not None and not reading.ipblock_pods):
         return False
-    address = pair[0] if other is flow.source else pair[1]
+    return block_contains(block, pair[0] if other is flow.source else pair[1], reading)
+
+
+def block_contains(block: IPBlock, address: Address, reading: Reading = DEFAULT) -> bool:
+    """Whether an address is in a block and in none of its holes."""
     return _within(address, block.cidr, reading) and not any(
         _within(address, hole, reading) for hole in block.except_
     )
 
 
 def _within(address: Address, cidr: str, reading: Reading) -> bool:
+    network = _network(cidr, not reading.hostbits)
+    return network is not None and address.version == network.version and address in network
+
+
+@cache
+def _network(cidr: str, strict: bool) -> IPv4Network | IPv6Network | None:
     try:
-        network = ip_network(cidr, strict=not reading.hostbits)
+        return ip_network(cidr, strict=strict)
     except ValueError:
-        return False
-    return address.version == network.version and address in network
+        return None
 
 
 def port_matches(port: NetworkPolicyPort, flow: Flow, reading: Reading) -> bool:

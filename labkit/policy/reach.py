@@ -1,0 +1,117 @@
+"""All pairs at once: who may open a connection to whom, on one port.
+
+Works on classes of equal pods (`labkit.policy.index`); each policy is read once, so the cost
+grows with policies and classes and not with pairs of pods.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from labkit.api.core import Pod, PortProtocol
+from labkit.api.names import workloads
+from labkit.api.state import State
+from labkit.policy.ends import pod_end
+from labkit.policy.index import Bits, bits
+from labkit.policy.matcher import DEFAULT, Flow, Verdict, judge
+from labkit.policy.reading import Reading
+from labkit.policy.sides import Sides
+
+if TYPE_CHECKING:
+    import pandas
+
+SYSTEM = ("kube-system", "kube-flannel", "kube-public", "kube-node-lease")
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """Who reaches whom on one port, as far as policies go: `rows` send, `columns` receive.
+
+    `pods` are sorted by namespace and name, `names` what reasons call them; `class_of` gives
+    each pod's class and `rows[c]` the classes that class c may open connections to. A pod
+    always reaches itself.
+    """
+
+    state: State
+    port: int
+    protocol: PortProtocol
+    reading: Reading
+    pods: tuple[Pod, ...]
+    names: tuple[str, ...]
+    class_of: tuple[int, ...]
+    rows: tuple[Bits, ...]
+
+    def open(self, source: int, destination: int) -> bool:
+        """Whether pod number `source` may open a connection to pod number `destination`."""
+        if source == destination and self.reading.itself:
+            return True
+        return bool(self.rows[self.class_of[source]] >> self.class_of[destination] & 1)
+
+    @property
+    def open_pairs(self) -> int:
+        """Ordered pairs that are open, a pod with itself included."""
+        sizes = [0] * len(self.rows)
+        for number in self.class_of:
+            sizes[number] += 1
+        # Many classes have equal rows, and each row is added up once.
+        sums = {row: sum(sizes[b] for b in bits(row)) for row in set(self.rows)}
+        pairs = sum(size * sums[row] for size, row in zip(sizes, self.rows, strict=True))
+        lonely = sum(sizes[c] for c, row in enumerate(self.rows) if not row >> c & 1)
+        return pairs + (lonely if self.reading.itself else 0)
+
+    def why(self, source: int, destination: int) -> Verdict:
+        """The verdict on one pair, with its reasons."""
+        sender, receiver = (
+            pod_end(self.state, self.pods[n], self.reading) for n in (source, destination)
+        )
+        flow = Flow(sender, receiver, self.protocol, self.port)
+        return judge(self.state, flow, self.reading)
+
+    def frame(self) -> pandas.DataFrame:
+        """Rows send, columns receive; labels `namespace/pod`, cells bool."""
+        import pandas
+
+        labels = [f"{p.namespace}/{p.name}" for p in self.pods]
+        count = range(len(labels))
+        cells = [[self.open(a, b) for b in count] for a in count]
+        return pandas.DataFrame(cells, index=labels, columns=labels, dtype=bool)
+
+    def into(self, destination: int) -> tuple[int, ...]:
+        """The pods that may open connections to a pod, itself included, by number."""
+        return tuple(n for n in range(len(self.pods)) if self.open(n, destination))
+
+
+def reachability(
+    state: State,
+    port: int,
+    protocol: PortProtocol = "TCP",
+    *,
+    system: bool = False,
+    reading: Reading = DEFAULT,
+) -> Reach:
+    """What all policies together mean for every pair of pods on one port of the receiver.
+
+    `system` counts the pods of the system's namespaces too.
+    """
+    pods = [p for p in state.list(Pod) if p.addresses and (system or p.namespace not in SYSTEM)]
+    sides = Sides(state, pods, port, protocol, reading)
+    number = {
+        (p.namespace, p.name): n for n, group in enumerate(sides.index.classes) for p in group.pods
+    }
+    alone = {
+        (group[0].namespace, group[0].name): f"{space}/{name}"
+        for (space, name), group in workloads(state).items()
+        if len(group) == 1
+    }
+    names = (alone.get((p.namespace, p.name), f"{p.namespace}/{p.name}") for p in pods)
+    return Reach(
+        state=state,
+        port=port,
+        protocol=protocol,
+        reading=reading,
+        pods=tuple(pods),
+        names=tuple(names),
+        class_of=tuple(number[p.namespace, p.name] for p in pods),
+        rows=sides.rows(),
+    )
