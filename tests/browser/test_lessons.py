@@ -17,10 +17,29 @@ LOOKS = [(theme, width) for theme in ("light", "dark") for width in (1280, 800)]
 def lesson(request, jupyter):
     """The page with one lesson in it, all of its cells run."""
     jupyter.open_notebook(f"notebooks/{request.param}")
-    jupyter.run_all()
     jupyter.name = request.param.removesuffix(".ipynb")
+    jupyter.words_before_run = words_of_pictures(jupyter)
+    jupyter.stored_pictures = sum(map(pictures_in, jupyter.cells()))
+    jupyter.run_all()
     yield jupyter
     jupyter.close_notebook()
+
+
+def words_of_pictures(jupyter):
+    pictures = jupyter.page.locator(f"{OUTPUTS} img")
+    return pictures.evaluate_all("all => all.filter(e => e.naturalWidth).map(e => e.alt)")
+
+
+def pictures_in(cell):
+    """How many pictures the outputs of a cell hold in the form that shows before a run."""
+    data = [output.get("data", {}) for output in cell.get("outputs", [])]
+    return sum("".join(shown.get("text/html", "")).count("<img ") for shown in data)
+
+
+def test_its_pictures_show_before_anything_is_run(lesson):
+    """Nobody has trusted the notebook yet, and a learner reads it all the same."""
+    assert len(lesson.words_before_run) == lesson.stored_pictures
+    assert all(lesson.words_before_run)
 
 
 def test_it_runs_from_top_to_bottom(lesson):
@@ -34,8 +53,7 @@ def test_the_page_has_no_error(lesson):
 
 
 def test_every_picture_has_words(lesson):
-    pictures = lesson.page.locator(".jp-Notebook .jp-OutputArea img")
-    words = pictures.evaluate_all("all => all.map(picture => picture.alt)")
+    words = lesson.page.locator(f"{OUTPUTS} img").evaluate_all("all => all.map(e => e.alt)")
     assert all(words)
 
 
