@@ -62,7 +62,7 @@ def _head(obj: Object) -> Plain:
 
 def plain(value: Any) -> Any:
     """Structs, tuples and addresses as the dicts, lists and texts that the API prints."""
-    return msgspec.to_builtins(value, enc_hook=encode_custom)
+    return _copy(msgspec.to_builtins(value, enc_hook=encode_custom))
 
 
 @cache

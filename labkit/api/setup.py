@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 import msgspec
@@ -12,7 +12,8 @@ import msgspec
 from labkit.api import service_admission
 from labkit.api.acts import Manifest, key_for
 from labkit.api.admission import admit
-from labkit.api.merge import noted
+from labkit.api.allocation import Network
+from labkit.api.merge import LAST_APPLIED, noted
 from labkit.api.state import ClusterConfig, Event, Key, State
 from labkit.api.store import write
 from labkit.api.system import dns_ip, named, system_manifests
@@ -53,7 +54,8 @@ def built(
 
 def noted_once(manifest: Manifest) -> Manifest:
     """As `kubectl apply` would send it; what a real cluster printed stays as it is."""
-    return manifest if manifest.get("metadata", {}).get("uid") else noted(manifest)
+    carried = manifest["kind"] == "Node" or manifest.get("metadata", {}).get("uid")
+    return manifest if carried else noted(manifest)
 
 
 def configured(config: ClusterConfig, options: Mapping[str, Any]) -> ClusterConfig:
@@ -93,12 +95,11 @@ def changed(
     was, now = msgspec.structs.asdict(state.config), msgspec.structs.asdict(config)
     if all(was[name] == value for name, value in now.items() if name not in SAME_ADDRESSES):
         return _reproxied(state, config)
-    learners = {e.key for e in events if e.actor == "kubectl"}
-    kept = [_bare(state, key) for key in learners if key in state.objects]
-    kept.sort(key=lambda m: (m["kind"], m["metadata"].get("namespace", ""), m["metadata"]["name"]))
-    nodes = [_bare(state, key) for key in state.objects if key.kind == "Node"]
-    nodes = [n for n in nodes if n["metadata"]["name"] not in {m["metadata"]["name"] for m in kept}]
-    return built([*nodes, *kept], 0, config)
+    nodes = (key for key in state.objects if key.kind == "Node")
+    learners = (e.key for e in events if e.actor == "kubectl")
+    keys = dict.fromkeys((*nodes, *learners))
+    ranges = [ip_network(cidr) for cidr in config.service_cidrs]
+    return built([_bare(state, key, ranges) for key in keys if key in state.objects], 0, config)
 
 
 def _reproxied(state: State, config: ClusterConfig) -> tuple[State, tuple[Event, ...]]:
@@ -110,18 +111,23 @@ def _reproxied(state: State, config: ClusterConfig) -> tuple[State, tuple[Event,
     return write(same, "lab", (admit(same, text),))
 
 
-def _bare(state: State, key: Key) -> dict[str, Any]:
-    """What was written of an object, without what the API server gave it."""
+def _bare(state: State, key: Key, ranges: Sequence[Network]) -> dict[str, Any]:
+    """What was written of an object, without what the API server gave it.
+
+    A Service keeps its ClusterIP if that lies in the new ranges.
+    """
     manifest = dict(state.objects[key].manifest)
     meta = {k: v for k, v in manifest["metadata"].items() if k not in SERVER_SIDE}
-    manifest["metadata"] = meta
-    if key.kind in ("Node", "Pod", "Service"):
-        manifest.pop("status", None)
-    if key.kind == "Service":
-        spec = {k: v for k, v in manifest["spec"].items() if k != "clusterIPs"}
-        if spec.get("clusterIP") != "None":
-            spec.pop("clusterIP", None)
-        manifest["spec"] = spec
+    notes = {k: v for k, v in meta.get("annotations", {}).items() if k != LAST_APPLIED}
+    manifest["metadata"] = {**meta, "annotations": notes} if "annotations" in meta else meta
+    manifest.pop("status", None)
+    spec = manifest.get("spec")
+    if key.kind == "Service" and spec.get("clusterIP", "None") != "None":
+        fits = any(ip_address(spec["clusterIP"]) in network for network in ranges)
+        gone = {"clusterIPs", "ipFamilies"} | (set() if fits else {"clusterIP"})
+        manifest["spec"] = {k: v for k, v in spec.items() if k not in gone}
+    if key.kind == "Node" and spec:
+        manifest["spec"] = {k: v for k, v in spec.items() if k not in ("podCIDR", "podCIDRs")}
     return manifest
 
 
