@@ -6,6 +6,8 @@ grows with policies and classes and not with pairs of pods.
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +16,7 @@ from labkit.api.core import Pod, PortProtocol
 from labkit.api.names import workloads
 from labkit.api.state import State
 from labkit.policy.ends import pod_end
-from labkit.policy.index import Bits, bits
+from labkit.policy.index import Bits
 from labkit.policy.matcher import DEFAULT, Flow, Verdict, judge
 from labkit.policy.reading import Reading
 from labkit.policy.sides import Sides
@@ -54,9 +56,16 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
         sizes = [0] * len(self.rows)
         for number in self.class_of:
             sizes[number] += 1
-        # Many classes have equal rows, and each row is added up once.
-        sums = {row: sum(sizes[b] for b in bits(row)) for row in set(self.rows)}
-        pairs = sum(size * sums[row] for size, row in zip(sizes, self.rows, strict=True))
+        # Sizes as columns of binary digits, so that a row is added up by counting bits.
+        digits = [
+            reduce(or_, (1 << c for c, size in enumerate(sizes) if size >> place & 1), 0)
+            for place in range(max(sizes, default=0).bit_length())
+        ]
+        sums = (
+            sum((row & ones).bit_count() << place for place, ones in enumerate(digits))
+            for row in self.rows
+        )
+        pairs = sum(size * members for size, members in zip(sizes, sums, strict=True))
         lonely = sum(sizes[c] for c, row in enumerate(self.rows) if not row >> c & 1)
         return pairs + (lonely if self.reading.itself else 0)
 
