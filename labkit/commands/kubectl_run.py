@@ -1,0 +1,3 @@
+from __future__ import annotations
+
+apply = delete = label = scale = run = exec_ = logs = None
