@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from labkit.api.state import State
 from labkit.errors import NotFound
 from labkit.kernel import netfilter as nf
+from labkit.kernel.kept import kept
 from labkit.kernel.links import Link
 from labkit.kernel.netns import Netns, Network
 from labkit.kernel.routes import Route
@@ -50,7 +51,11 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
 def faulty(network: Network, faults: Iterable[Fault]) -> Network:
     """The network with the faults in it, in order; places that have gone are passed over."""
-    return reduce(_broken, faults, network)
+    made: dict[tuple[Fault, ...], Network] = kept(network, "faulty", lambda _: {})
+    every = tuple(faults)
+    if every not in made:
+        made[every] = reduce(_broken, every, network)
+    return made[every]
 
 
 def faulty_state(state: State, faults: Iterable[Fault]) -> State:

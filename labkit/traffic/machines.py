@@ -28,6 +28,7 @@ DEFAULT = IPv4Network("0.0.0.0/0")
 OUTSIDE_PORTS = (("TCP", 80), ("TCP", 443), ("UDP", 53))
 KUBELET, KUBE_PROXY_HEALTH = 10250, 10256
 
+IPV6_FORWARD = "net.ipv6.conf.all.forwarding"
 NODE_SYSCTLS = {
     # Both are preconditions that kubeadm checks: without the first a node is no router,
     # without the second a bridge hides its traffic from iptables.
@@ -102,7 +103,7 @@ def _node(
         links=(base.loopback(), _eth("eth0", 2, addresses, str(number))),
         routes=tuple(routes),
         sockets=sockets,
-        sysctls=NODE_SYSCTLS,
+        sysctls={**NODE_SYSCTLS, **({IPV6_FORWARD: 1} if view.cidr(6) else {})},
     )
 
 

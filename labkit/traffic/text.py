@@ -86,8 +86,17 @@ def said(hop: Hop, answer: bool) -> str:
     if hop.stage == "socket" and "LISTEN" in hop.why:
         return f"a process listens on {hop.after.dport}"
     if hop.stage == "socket" and hop.action == "accept" and answer:
-        return "the client's own connection"
+        return f"the client {_news(hop)}"
+    if "unreachable" in hop.why and hop.stage == "route":
+        return f"no route leads to {hop.before.dst}: Network is unreachable"
     return short(hop.why)
+
+
+def _news(hop: Hop) -> str:
+    packet = hop.after
+    if packet.icmp and packet.icmp.kind != "echo-reply":
+        return f"is told: {packet.icmp.kind}"
+    return "is told: RST" if "RST" in packet.flags else "has its answer"
 
 
 def _change(hop: Hop) -> str:
