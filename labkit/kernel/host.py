@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from labkit.kernel.kept import kept
-from labkit.kernel.links import Link
+from labkit.kernel.links import Interface, Link
 from labkit.kernel.netfilter import Chain, Hook, Table
 from labkit.kernel.netns import Netns, Socket
 from labkit.kernel.packet import Address
@@ -208,21 +208,23 @@ def spread(here: Host, route: Route, flow: int) -> NextHop:
 def device_address(here: Host, dev: str, towards: Address) -> Address | None:
     """The address that a device lends to packets: one of the next hop's subnet, else the first.
 
-    A device without addresses borrows from another one, as `inet_select_addr` does.
+    A device without addresses borrows from another one. Addresses of scope host (127.0.0.1)
+    are never lent: what is masqueraded on its way out of `lo` gets the machine's own address.
+
+    Source: inet_select_addr, Linux net/ipv4/devinet.c.
     """
-    own = here.links[dev].addresses if dev in here.links else ()
-    candidates = [a for a in own if a.version == towards.version]
-    for address in candidates:
+    own = lendable(here.links[dev], towards.version) if dev in here.links else []
+    for address in own:
         if towards in address.network:
             return address.ip
-    if candidates:
-        return candidates[0].ip
-    for link in here.netns.links:
-        if link.kind != "loopback" and link.up:
-            for address in link.addresses:
-                if address.version == towards.version:
-                    return address.ip
-    return None
+    if own:
+        return own[0].ip
+    others = (a for link in here.netns.links if link.up for a in lendable(link, towards.version))
+    return next((address.ip for address in others), None)
+
+
+def lendable(link: Link, version: int) -> list[Interface]:
+    return [a for a in link.addresses if a.version == version and not a.ip.is_loopback]
 
 
 def source_for(here: Host, way: Way, dst: Address) -> Address | None:

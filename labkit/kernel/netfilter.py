@@ -130,6 +130,28 @@ class Comment(msgspec.Struct, frozen=True):
     text: str
 
 
+# --- matches that only nft has -----------------------------------------------------------
+
+Field = Literal["saddr", "daddr", "l4proto", "dport"]
+"""What a key is made of: `ip saddr`, `ip daddr`, `meta l4proto`, `th dport`."""
+
+
+class Lookup(msgspec.Struct, frozen=True):
+    """`ip daddr @cluster-ips`: the fields, taken together, are an element of the table's set."""
+
+    fields: tuple[Field, ...]
+    name: str
+    negate: bool = False
+
+
+class OneOf(msgspec.Struct, frozen=True):
+    """`ip saddr != { 192.0.2.0/24, 203.0.113.9 }`: a set without name, of networks."""
+
+    field: Field
+    nets: tuple[Prefix, ...]
+    negate: bool = False
+
+
 Match = (
     Source
     | Destination
@@ -145,6 +167,8 @@ Match = (
     | Recent
     | InSet
     | Comment
+    | Lookup
+    | OneOf
 )
 
 
@@ -200,7 +224,56 @@ class Masquerade(msgspec.Struct, frozen=True):
     random_fully: bool = False
 
 
-Target = Jump | Verdict | Reject | SetMark | Dnat | Snat | Masquerade
+# --- targets that only nft has -----------------------------------------------------------
+
+
+class VerdictMap(msgspec.Struct, frozen=True):
+    """`ip daddr . meta l4proto . th dport vmap @service-ips`: the element's verdict, if any."""
+
+    fields: tuple[Field, ...]
+    name: str
+
+
+class RandomJump(msgspec.Struct, frozen=True):
+    """`numgen random mod 2 vmap { 0 : goto a, 1 : goto b }`: each with the same chance."""
+
+    jumps: tuple[Jump, ...]
+
+
+class RandomDnat(msgspec.Struct, frozen=True):
+    """`dnat ip to numgen random mod 2 map { 0 : 10.244.1.5 . 8080, ... }`, all with one chance."""
+
+    ends: tuple[Dnat, ...]
+
+
+class Update(msgspec.Struct, frozen=True):
+    """`update @affinity-... { ip saddr }`: the field enters the set, or its time starts anew."""
+
+    name: str
+    field: Field = "saddr"
+
+
+class Marking(msgspec.Struct, frozen=True):
+    """`meta mark set meta mark ^ 0x4000 masquerade`: a mark, and another target in one rule."""
+
+    mark: SetMark
+    then: Target
+
+
+Target = (
+    Jump
+    | Verdict
+    | Reject
+    | SetMark
+    | Dnat
+    | Snat
+    | Masquerade
+    | VerdictMap
+    | RandomJump
+    | RandomDnat
+    | Update
+    | Marking
+)
 
 
 class Rule(msgspec.Struct, frozen=True):

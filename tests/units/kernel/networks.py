@@ -118,7 +118,13 @@ def target_of(name: str, words: list[str], goto: bool) -> nf.Target:
 # --- machines ----------------------------------------------------------------------------
 
 
-LO = Link(name="lo", kind="loopback", index=1, mtu=65536, addresses=(ip_interface("127.0.0.1/8"),))
+LO = Link(
+    name="lo",
+    kind="loopback",
+    index=1,
+    mtu=65536,
+    addresses=(ip_interface("127.0.0.1/8"), ip_interface("::1/128")),
+)
 
 
 def mac(address: str) -> str:

@@ -1,0 +1,95 @@
+"""What the model expects of a flow, in the words in which the real network answers."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from fractions import Fraction
+from ipaddress import ip_address
+
+import msgspec
+
+from labkit.kernel.dice import FirstDice
+from labkit.kernel.netns import Network
+from labkit.kernel.outcomes import outcomes
+from labkit.kernel.packet import Icmp, Packet
+from labkit.kernel.trace import Trace
+from labkit.kernel.walk import source_address, walk
+
+Seen = tuple  # ("answered", namespace, address seen, TTL on arrival) or (one word,)
+WORDS = {
+    "port-unreachable": "refused",
+    "host-unreachable": "unreachable",
+    "net-unreachable": "unreachable",
+    "fragmentation-needed": "too-big",
+}
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """A client's question: from a namespace to an address and a port."""
+
+    start: str
+    address: str
+    port: int
+    protocol: str = "TCP"
+
+    def __str__(self) -> str:
+        return f"{self.start} -> {self.address}:{self.port}/{self.protocol}"
+
+
+def first_packet(network: Network, flow: Flow, sport: int = 45678, **more) -> Packet | None:
+    """None where the machine itself says that the network is unreachable."""
+    dst = ip_address(flow.address)
+    src = source_address(network, flow.start, dst)
+    if src is None:
+        return None
+    if flow.protocol == "ICMP":
+        icmp = Icmp("echo-request")
+        return Packet(src=src, dst=dst, protocol="ICMP", sport=7, icmp=icmp, **more)
+    flags = "SYN" if flow.protocol == "TCP" else ""
+    return Packet(
+        src=src, dst=dst, protocol=flow.protocol, sport=sport, dport=flow.port, flags=flags, **more
+    )
+
+
+def expected(network: Network, flow: Flow, **more) -> dict[Seen, Fraction]:
+    """Every outcome that the client may see, with its chance."""
+    packet = first_packet(network, flow, **more)
+    if packet is None:
+        return {("unreachable",): Fraction(1)}
+    found: dict[Seen, Fraction] = {}
+    for chance, trace in outcomes(network, flow.start, packet):
+        seen = verdict(network, trace)
+        found[seen] = found.get(seen, Fraction(0)) + chance
+    return found
+
+
+def verdict(network: Network, trace: Trace) -> Seen:
+    """What the client hears of a packet's end."""
+    if trace.answer is None:
+        word = {"unreachable": "unreachable", "too-big": "too-big"}.get(trace.outcome, "timed out")
+        return (word,)
+    reply = walk(network, trace.end, trace.answer, FirstDice(), trace.conntrack)
+    if reply.outcome != "delivered":
+        return ("timed out",)
+    answer = trace.answer
+    if answer.icmp is not None and answer.icmp.about is not None:
+        return (WORDS.get(answer.icmp.kind, answer.icmp.kind),)
+    if answer.flags == "RST":
+        return ("refused",)
+    return ("answered", trace.end, str(trace.packet.src), trace.packet.ttl)
+
+
+def complaints(want: dict[Seen, Fraction], got: Counter) -> list[str]:
+    """Where the real network contradicts the model: the impossible, and odds far off."""
+    found = [f"{seen} happened, the model excludes it" for seen in got if not want.get(seen)]
+    if found:
+        return found
+    total = sum(got.values())
+    surprise = 2 * sum(
+        n * math.log(n / (total * float(want[seen]))) for seen, n in got.items() if n
+    )
+    freedom = len(want) - 1
+    if surprise > freedom + 6 * math.sqrt(2 * max(freedom, 1)) + 6:
+        found.append(f"odds {dict(got)} against {want}, G = {surprise:.1f}")
+    return found
