@@ -13,7 +13,7 @@ from labkit.errors import CommandError, NotFound
 
 _TERM = re.compile(
     r"\s*(?:(?P<not>!)\s*)?(?P<key>[\w./-]+)\s*"
-    r"(?:(?P<op>==|=|!=|\bin\b|\bnotin\b)\s*(?P<value>\([^)]*\)|[^,\s]*))?\s*(?:,|$)"
+    r"(?:(?P<op>==|=|!=|\bin\b|\bnotin\b)\s*(?P<value>\([^)]*\)|[\w.-]*))?\s*(?:,|$)"
 )
 
 

@@ -19,7 +19,7 @@ def garbage(state: State) -> Iterator[Delete]:
     if not state.gone:
         return
     for key, obj in state.objects.items():
-        if _homeless(state, key, obj) or _orphaned(state, obj):
+        if _homeless(state, key, obj) or _nameless(state, key) or _orphaned(state, obj):
             yield Delete(key)
 
 
@@ -32,6 +32,11 @@ def _homeless(state: State, key: Key, obj: Object) -> bool:
         return True
     node = obj.spec.node_name if isinstance(obj, Pod) else ""
     return bool(node) and _went(state, Key("Node", "", node))
+
+
+def _nameless(state: State, key: Key) -> bool:
+    """Endpoints have no owner: they go with the Service of their name."""
+    return key.kind == "Endpoints" and _went(state, key._replace(kind="Service"))
 
 
 def _orphaned(state: State, obj: Object) -> bool:

@@ -24,7 +24,7 @@ def objection(pod: Pod, node: Node, tolerations: tuple[Toleration, ...] = ()) ->
         if taint.effect != "PreferNoSchedule" and not any(_tolerates(t, taint) for t in tolerated):
             if taint == UNSCHEDULABLE:
                 return "node(s) were unschedulable"
-            return f"node(s) had untolerated taint(s) {{{taint.key}: {taint.value}}}"
+            return f"node(s) had untolerated taint {{{taint.key}: {taint.value}}}"
     if not fits(pod.spec, pod.manifest.get("spec", {}), node):
         return "node(s) didn't match Pod's node affinity/selector"
     return ""

@@ -67,7 +67,7 @@ def _port_taken(
 
 def _unplaced(state: State, pod: Pod, why: Counter[str]) -> Pod:
     count = len(state.list(Node))
-    reasons = ", ".join(f"{n} {reason}" for reason, n in sorted(why.items()))
+    reasons = ", ".join(sorted(f"{n} {reason}" for reason, n in why.items()))
     message = (
         f"0/{count} nodes are available: {reasons}."
         if why
