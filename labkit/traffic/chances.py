@@ -51,6 +51,8 @@ class Chances(msgspec.Struct, frozen=True, kw_only=True):
         rows = (f"  {end.ljust(width)}  {chance}" for end, chance in self.ends.items())
         return "\n".join((head, *rows))
 
+    __repr__ = __str__
+
 
 def _ends(count: int) -> str:
     return "1 end" if count == 1 else f"{count} ends"

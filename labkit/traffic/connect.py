@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import msgspec
 from msgspec.structs import replace
 
 from labkit.api.state import State
+from labkit.errors import CommandError
 from labkit.kernel.conntrack import Conntrack
 from labkit.kernel.dice import Dice, FirstDice
 from labkit.kernel.netns import Network
@@ -93,11 +94,20 @@ def asked(
     Raises:
         NotFound, CommandError: as `resolve_place` and `resolve_target`.
     """
-    dice = dice or FirstDice()
+    dice, protocol = dice or FirstDice(), known_protocol(protocol)
     spot = resolve_place(state, source, namespace)
     goal = resolve_target(state, target, namespace=namespace, protocol=protocol, pick=dice.below)
     packet = first_packet(network, spot, goal, protocol, sport or FIRST_PORT)
     return Asked(spot=spot, target=goal, packet=packet)
+
+
+def known_protocol(text: str) -> Protocol:
+    """The protocol of that name, in either case; CommandError lists the choices."""
+    for protocol in get_args(Protocol):
+        if protocol == text.upper():
+            found: Protocol = protocol
+            return found
+    raise CommandError(f"protocol `{text}`: choose one of {', '.join(get_args(Protocol))}")
 
 
 def first_packet(
@@ -153,6 +163,8 @@ def connect(
     Raises:
         NotFound, CommandError: source or target are not there, with the nearest names.
     """
+    if size < 0:
+        raise CommandError(f"size {size}: bytes of payload are 0 or more")
     question = asked(
         state,
         network,
@@ -165,7 +177,7 @@ def connect(
     )
     medium = Medium(network, dice or FirstDice(), now)
     found = answered(question, medium, conntrack or {})
-    if size and (found or protocol != "TCP"):
+    if size and (found or found.protocol != "TCP"):
         found = transferred(question, medium, found, size, conntrack or {})
     return found
 

@@ -80,6 +80,8 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
 
         return connection_text(self)
 
+    __repr__ = __str__
+
 
 def kind_of(netns: str) -> Kind:
     """What kind of thing a namespace is, by its name: `pod/default/web` is a pod."""

@@ -48,6 +48,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         return self.name
 
+    __repr__ = __str__
+
 
 def faulty(network: Network, faults: Iterable[Fault]) -> Network:
     """The network with the faults in it, in order; places that have gone are passed over."""

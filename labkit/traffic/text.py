@@ -11,6 +11,7 @@ from labkit.traffic.connection import Connection, Place
 STAGE, ACTION = 12, 9  # columns as wide as POSTROUTING and rewrite need
 COMMENT = re.compile(r' -m comment --comment ("[^"]*"|\S+)')
 WORDS = {"route": "forward"}  # the stage has said "route" already
+LISTENING = ("LISTEN", "UNCONN")  # what `ss` calls a listening TCP or UDP socket
 NOISE = re.compile(r" -p \w+| -m (?:tcp|udp|sctp)(?= )")
 
 
@@ -83,7 +84,7 @@ def said(hop: Hop, answer: bool) -> str:
         return ends(hop, answer)
     if hop.action == "restore":
         return f"conntrack: {_change(hop)} again"
-    if hop.stage == "socket" and "LISTEN" in hop.why:
+    if hop.stage == "socket" and any(state in hop.why for state in LISTENING):
         return f"a process listens on {hop.after.dport}"
     if hop.stage == "socket" and hop.action == "accept" and answer:
         return f"the client {_news(hop)}"

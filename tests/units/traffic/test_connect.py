@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from labkit.api.core import Pod
+from labkit.errors import CommandError
 from labkit.traffic import faults
 from labkit.traffic.chances import outcomes
 from labkit.traffic.connect import connect, trace
@@ -284,3 +286,34 @@ def test_counters_count_frames_on_both_sides_of_a_device():
     card = rows["node-1", "eth0"]
     assert (card.packets_in, card.packets_out) == (2, 2)
     assert (card.bytes_in, card.bytes_out) == (2 * 74, 2 * 74)
+
+
+def test_a_protocol_may_be_written_small():
+    assert run("pod/frontend", "pod/db", protocol="icmp").protocol == "ICMP"
+
+
+BAD = {
+    "a protocol": ({"protocol": "HTTP"}, "protocol `HTTP`: choose one of TCP, UDP, SCTP, ICMP"),
+    "a size": ({"size": -1}, "size -1: bytes of payload are 0 or more"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), BAD.values(), ids=BAD)
+def test_a_bad_option_is_refused_in_one_line(options, message):
+    with pytest.raises(CommandError) as error:
+        run("pod/frontend", "pod/db", **options)
+    assert str(error.value) == message
+
+
+def test_a_stopped_kube_proxy_keeps_the_rules_of_an_earlier_network():
+    before = three_nodes()
+    after = state_of(*before, service("late", "10.96.0.40", *before.list(Pod, "default")[:1]))
+    stopped = faults.kube_proxy_stopped("node-1", program(before))
+    assert run("pod/frontend", "svc/late:80", state=after)
+    assert run("pod/frontend", "svc/late:80", stopped, state=after).outcome == "timed out"
+
+
+def test_a_wrong_route_wins_over_the_right_one():
+    wrong = faults.extra_route("node-1", "10.244.2.0/24", via="192.168.7.13")
+    found = run("pod/frontend", "pod/backend", wrong, state=HOST_GW)
+    assert "node/node-3" in found.places, str(found)
