@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import msgspec
 
 from labkit.traffic.connection import Connection
 from labkit.views.figure import Figure, figure
 from labkit.views.hops import DONE, END, Step, changes, journey, plain, sentence, steps, title
+from labkit.views.marks import COLOUR, disc, end_mark
 from labkit.views.svg import WIDTH, clean, el, fit, line, mono, rect, spans, text
-from labkit.views.table import COLOUR, change_html, ending, samp
-from labkit.views.theme import FILL
+from labkit.views.table import change_html, ending, samp
 
-ROW, TOP, LANE = 30, 34, 16
+ROW, TOP, LANE = 30.0, 34.0, 16.0
 GAP = 24
 COLUMN = (WIDTH - GAP) / 2
 Names = tuple[str, str]
@@ -35,12 +36,12 @@ def compare(a: Connection, b: Connection, names: Names = ("first", "second")) ->
     """The common hops once, the first hop that differs marked, both ends and both rows."""
     parting = part(a, b)
     fork = TOP + ROW * len(parting.common)
-    rows = max(len(parting.first), len(parting.second))
-    height = fork + 36 + ROW * rows + 6 if rows else fork
-    body = [_trunk(parting, fork)]
-    for i, (mine, name) in enumerate(zip((parting.first, parting.second), names, strict=True)):
-        if not parting.same:
-            body.append(_branch(mine, name, i, fork, bool(parting.common)))
+    rows = max(len(parting.first), len(parting.second), int(not parting.same))
+    height = fork + ROW + 6 + ROW * rows if rows else fork
+    body = [_links(parting, fork), _trunk(parting)]
+    if not parting.same:
+        both = zip((parting.first, parting.second), names, strict=True)
+        body += [_branch(mine, name, i, fork) for i, (mine, name) in enumerate(both)]
     below = _verdicts(a, b, names) + _rows(parting, names)
     return figure(_title(a, b, names), twin(a, b, names), height, *body, below=below)
 
@@ -69,63 +70,71 @@ def _key(step: Step, connection: Connection) -> tuple[object, ...]:
 # --- the picture -------------------------------------------------------------------------
 
 
-def _trunk(parting: Parting, fork: float) -> str:
+def _links(parting: Parting, fork: float) -> str:
+    """The lines between stops: they lie under all of them."""
+    at = [(s, LANE, TOP + ROW * n) for n, s in enumerate(parting.common)]
+    parts = _chain(at)
+    for i, mine in enumerate((parting.first, parting.second)):
+        branch = [(s, _lane(i), fork + ROW + 6 + ROW * n) for n, s in enumerate(mine)]
+        if at and branch:
+            start, first = at[-1], branch[0]
+            d = f"M{start[1]} {start[2]}V{fork - 4}H{first[1]:g}V{first[2]:g}"
+            parts += line(d, COLOUR[first[0].leg], 3, stroke_linejoin="round")
+        parts += _chain(branch)
+    return parts
+
+
+def _chain(at: list[tuple[Step, float, float]]) -> str:
+    return "".join(
+        line(f"M{x:g} {y:g}V{below:g}", COLOUR[step.leg], 3)
+        for (_, x, y), (step, _, below) in pairwise(at)
+    )
+
+
+def _lane(i: int) -> float:
+    return LANE + i * (COLUMN + GAP)
+
+
+def _trunk(parting: Parting) -> str:
     if not parting.common:
         return ""
     words = "both" if not parting.same else "both, all the way"
-    parts = [text(2, 14, words, "b")]
-    bottom = fork if not parting.same else TOP + ROW * (len(parting.common) - 1)
-    parts.append(line(f"M{LANE} {TOP}V{bottom:g}", COLOUR[parting.common[-1].leg], 3))
-    parts += [_stop(s, LANE, TOP + ROW * i, WIDTH, False) for i, s in enumerate(parting.common)]
-    return "".join(parts)
+    stops = (_stop(s, LANE, TOP + ROW * i, WIDTH) for i, s in enumerate(parting.common))
+    return text(2, 14, words, "b") + "".join(stops)
 
 
-def _branch(mine: tuple[Step, ...], name: str, i: int, fork: float, joined: bool) -> str:
-    x = LANE + i * (COLUMN + GAP)
-    top = fork + 36
-    parts = []
-    if joined and mine:
-        colour = COLOUR[mine[0].leg]
-        d = f"M{LANE} {fork - ROW:g}V{fork:g}" + (f"H{x:g}" if i else "") + f"V{top:g}"
-        parts.append(line(d, colour, 3, stroke_linejoin="round"))
-    if len(mine) > 1:
-        parts.append(
-            line(f"M{x:g} {top:g}V{top + ROW * (len(mine) - 1):g}", COLOUR[mine[0].leg], 3)
-        )
-    parts.append(text(x + 20, fork + 16, fit(name, COLUMN - 60), "b"))
+def _branch(mine: tuple[Step, ...], name: str, i: int, fork: float) -> str:
+    x, top, right = _lane(i), fork + ROW + 6, _lane(i) - LANE + COLUMN
+    parts = [text(x + 18, fork + 14, fit(name, COLUMN - 60), "b")]
     if not mine:
-        parts.append(text(x + 20, top + 4, "nothing more happens", "s"))
-    for n, step in enumerate(mine):
-        parts.append(_stop(step, x, top + ROW * n, x - LANE + COLUMN, n == 0))
+        parts.append(text(x + 18, top + 4, "nothing more happens", "s"))
+    parts += [_ground(x, top, right)] if mine else []
+    parts += [_stop(step, x, top + ROW * n, right) for n, step in enumerate(mine)]
     return "".join(parts)
 
 
-def _stop(step: Step, x: float, y: float, right: float, differs: bool) -> str:
+def _ground(x: float, y: float, right: float) -> str:
+    """Marks the hop that differs: a tint and an underline, as for a header field."""
+    width = right - x - 18
+    under = line(f"M{x + 16:g} {y + 13:g}h{width:g}", "edit", 2)
+    return rect(x + 16, y - 13, width, 26, "edit-tint", rx=4) + under
+
+
+def _stop(step: Step, x: float, y: float, right: float) -> str:
     """One step on one line: place, stage, what it did."""
-    request, colour = step.leg == "request", COLOUR[step.leg]
     stopped = step.end not in ("", DONE)
-    start, room = x + 20, right - x - 24
-    ground = rect(start - 4, y - 13, room + 6, 26, "edit-tint", rx=4) if differs else ""
-    mark = line(f"M{start - 4:g} {y + 13:g}h{room + 6:g}", "edit", 2) if differs else ""
-    if stopped:
-        silent = step.end == "dropped"
-        dot = rect(x - 11, y - 11, 22, 22, "stop" if silent else "paper", "stop", rx=2,
-                   stroke_width=2)  # fmt: skip
-        dot += line(f"M{x - 5:g} {y - 5:g}l10 10m0 -10l-10 10", "paper" if silent else "stop", 2.5)
-    else:
-        fill = FILL[colour if request else "paper"]
-        dot = el("circle", cx=x, cy=y, r=10.5, fill=fill, stroke=FILL[colour], stroke_width=2.5)
-        cls = f"b x mid {'on' if request else colour}"
-        dot += text(x, y + 4.5, str(step.number), cls)
-    doing = END[step.end][0].lower() if stopped else _did(step)
-    place = fit(step.title, room - mono(f"  {step.stage}  {doing}", 11.5))
-    words = spans(start, y + 4.5, (place, "m b"), (f"  {step.stage}", "s"),
-                  (f"  {doing}", "stop b" if stopped else "b"), cls="x")  # fmt: skip
-    return el("g", ground, mark, dot, words)
-
-
-def _did(step: Step) -> str:
-    return "delivered" if step.end == DONE and step.leg == "reply" else step.hop.action
+    doing = END[step.end][0].lower() if step.end else step.hop.action
+    stage = "" if step.stage == doing else f"  {step.stage}"
+    room = right - x - 24 - mono(f"{stage}  {doing}", 11.5)
+    words = spans(
+        x + 20,
+        y + 4.5,
+        (fit(step.title, room), "m b"),
+        (stage, "s"),
+        (f"  {doing}", "stop b" if stopped else "b"),
+        cls="x",
+    )
+    return el("g", end_mark(step, x, y) if stopped else disc(step, x, y), words)
 
 
 # --- what stands below -------------------------------------------------------------------
@@ -145,7 +154,7 @@ def _rows(parting: Parting, names: Names) -> str:
     if parting.same:
         return ""
     head = (
-        "<thead><tr><th scope='col' style='width:16%'></th><th scope='col' style='width:17%'>"
+        "<thead><tr><th scope='col' style='width:16%'>way</th><th scope='col' style='width:17%'>"
         "place</th><th scope='col' style='width:27%'>header change</th>"
         "<th scope='col'>the row that decided</th></tr></thead>"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import groupby
 
 import msgspec
 
@@ -84,12 +85,13 @@ def _packets(n: int) -> str:
 def _table(title: str, rows: tuple[Count, ...]) -> str:
     heads = "".join(f"<th scope='col'>{name}</th>" for name in COLUMNS)
     head = f"<thead><tr><th scope='col'>place</th><th scope='col'>device</th>{heads}</tr></thead>"
-    body, before = [], ""
-    for count in rows:
-        name = f"<b>{clean(count.title)}</b>" if count.title != before else ""
-        before = count.title
-        cells = "".join(f"<td>{n or '–'}</td>" for n in count.numbers)
-        cells = f"<th scope='row'>{name}</th><td><samp>{clean(count.device)}</samp></td>{cells}"
-        body.append(f"<tr{'' if not count.quiet else ' class=none'}>{cells}</tr>")
+    body = []
+    for name, group in groupby(rows, key=lambda count: count.title):
+        devices = tuple(group)
+        place = f"<th scope='rowgroup' rowspan='{len(devices)}'><b>{clean(name)}</b></th>"
+        for i, count in enumerate(devices):
+            numbers = "".join(f"<td>{n or '–'}</td>" for n in count.numbers)
+            device = f"<th scope='row'><samp>{clean(count.device)}</samp></th>"
+            body.append(f"<tr>{'' if i else place}{device}{numbers}</tr>")
     caption = f"<p class='verdict'><b>{clean(title)}</b></p>"
     return f"{caption}<table class='counts'>{head}<tbody>{''.join(body)}</tbody></table>"

@@ -25,7 +25,7 @@ MOST = 24  # hops that are told of one leg; a loop of routes has up to 64
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One header field before and after; without `before` it was added, without `after` taken off."""
+    """One header field; without `before` it was added, without `after` taken off."""
 
     field: str
     before: str

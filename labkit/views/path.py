@@ -6,10 +6,10 @@ from labkit.traffic.connection import Connection, Place
 from labkit.views.figure import Figure, figure
 from labkit.views.hops import END, title, twin
 from labkit.views.layers import Layer
+from labkit.views.marks import COLOUR, disc, end_mark
 from labkit.views.scene import LEFT, STEP, Row, Scene, Segment, Side, Stop, scene
 from labkit.views.svg import WIDTH, el, fit, line, mono, rect, spans, text, tunnel
-from labkit.views.table import COLOUR, table, verdict
-from labkit.views.theme import FILL
+from labkit.views.table import table, verdict
 
 DEVICE: dict[Layer, tuple[str, str]] = {  # layer: (kind of link, words before its name)
     "bridge": ("bridge", "bridge"),
@@ -113,16 +113,18 @@ def _device_box(side: Side, y: float, layer: Layer, place: Place) -> str:
     double = layer == "tunnel"
     x, w = side.x + 8, side.width - 16
     address = next(iter(place.addresses(_device(place, layer))), "")
-    middle = side.x + side.width / (4 if side.halves else 2)
+    middle = side.x + side.width / (4 if side.halves or side.passed else 2)
     return "".join([
         rect(x, y - 14, w, 28, "paper", "wrap" if double else "line", rx=4),
         rect(x + 3, y - 11, w - 6, 22, "none", "wrap", rx=2) if double else "",
-        text(middle, y + 4.5, "" if _busy(side, layer) else str(address), "m x s mid"),
+        text(middle, y + 4.5, "" if _busy(side, layer, address) else str(address), "m x s mid"),
     ])  # fmt: skip
 
 
-def _busy(side: Side, layer: Layer) -> bool:
-    """Whether a device is too narrow for its address between two stations with their words."""
+def _busy(side: Side, layer: Layer, address: object) -> bool:
+    """Whether stations with their words, or an arch, leave no room for a device's address."""
+    if side.passed:
+        return side.width / 2 - 56 < mono(str(address), 11.5)
     return side.width < 240 and layer == "tunnel"
 
 
@@ -186,23 +188,17 @@ def _segment(segment: Segment) -> str:
 def _stop(stop: Stop, found: Scene) -> str:
     if stop.step.end not in ("", "delivered"):
         return _mark(stop, found)
-    request, colour = stop.step.leg == "request", COLOUR[stop.step.leg]
-    fill = FILL[colour if request else "paper"]
-    dot = el("circle", cx=stop.x, cy=stop.y, r=10.5, fill=fill, stroke=FILL[colour],
-             stroke_width=2.5)  # fmt: skip
-    number = text(
-        stop.x, stop.y + 4.5, str(stop.step.number), f"b x mid {'on' if request else colour}"
-    )
     word = stop.step.hop.action if len(stop.step.hop.action) * 7.2 < stop.room else ""
-    return el("g", dot, number, _word(stop, word), data_hop=stop.step.number - 1)
+    dot = disc(stop.step, stop.x, stop.y)
+    return el("g", dot, _word(stop, word), data_hop=stop.step.number - 1)
 
 
 def _word(stop: Stop, word: str) -> str:
     match stop.word:
         case "right":
-            return text(stop.x + 17, stop.y + 4.5, word, "b x")
+            return text(stop.x + 20, stop.y + 4.5, word, "b x")
         case "left":
-            return text(stop.x - 17, stop.y + 4.5, word, "b x end")
+            return text(stop.x - 20, stop.y + 4.5, word, "b x end")
         case _:
             return text(stop.x, stop.y - 16, word, "b x mid")
 
@@ -210,9 +206,6 @@ def _word(stop: Stop, word: str) -> str:
 def _mark(stop: Stop, found: Scene) -> str:
     """The end of a way: full for silence, hollow for a refusal that goes back; a bar over it."""
     x, y, step = stop.x, stop.y, stop.step
-    silent = step.end == "dropped"
-    cross = line(f"M{x - 5:g} {y - 5:g}l10 10m0 -10l-10 10", "paper" if silent else "stop", 2.5)
-    box = rect(x - 11, y - 11, 22, 22, "stop" if silent else "paper", "stop", rx=2, stroke_width=2)
     falls = any(s.step.number == step.number - 1 and s.y < y and s.x == x for s in found.stops)
     over = y + 18 if falls else y - 18
     beyond = line(f"M{x:g} {over:g}v{STEP / 2 if falls else -STEP / 2:g}", "line", 1.5,
@@ -220,11 +213,14 @@ def _mark(stop: Stop, found: Scene) -> str:
     bar = line(f"M{x - 22:g} {over:g}h44", "stop", 4)
     if stop.word == "above":
         beyond = ""
-    return el("g", beyond, box, cross, bar, _mark_words(stop), data_hop=step.number - 1)
+    parts = (beyond, end_mark(step, x, y), bar, _mark_words(stop, found))
+    return el("g", *parts, data_hop=step.number - 1)
 
 
-def _mark_words(stop: Stop) -> str:
+def _mark_words(stop: Stop, found: Scene) -> str:
     words, detail = END[stop.step.end][1], f"{stop.step.number} · {stop.step.hop.action}"
+    if stop.y > found.floor:
+        detail = ""
     if stop.word == "above":
         return text(stop.x, stop.y - 26, words, "b stop mid")
     way, anchor = (1, "") if stop.word == "right" else (-1, " end")

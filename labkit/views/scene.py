@@ -28,6 +28,7 @@ class Side(msgspec.Struct, frozen=True):
     width: float
     pods: tuple[Place, ...] = ()
     halves: bool = False
+    passed: bool = False  # something only goes through, in an arch in the middle
 
     @property
     def layered(self) -> bool:
@@ -127,7 +128,8 @@ def _sides(
     for place in places:
         width = column if place.kind == "node" else thin
         pods = _pods(connection, stays, place)
-        sides.append(Side(place, x, width, pods, len(places) == 1))
+        passed = any(v.shape == "through" and v.machine == place for v in stays)
+        sides.append(Side(place, x, width, pods, len(places) == 1, passed))
         x += width + GAP
     return tuple(sides)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from labkit.traffic.connection import Connection
 from labkit.views.hops import END, Change, Step, changes, earlier, steps, title, untold
+from labkit.views.marks import COLOUR
 from labkit.views.svg import clean
 from labkit.views.theme import CSS
 
-COLOUR = {"request": "go", "reply": "back"}
 UNBROKEN = 40  # letters that fit the column; a longer word may break anywhere
 HEAD = (
     "<thead><tr><th class='n' scope='col'>#</th><th scope='col' style='width:19%'>place</th>"

@@ -29,9 +29,9 @@ STEPPER_CSS = f"""{BASE}
 .lk.stepper p{{margin:8px 0 4px;font-size:14px;max-width:76ch;color:{FILL["ink"]}}}
 .lk.stepper dl{{display:grid;grid-template-columns:max-content 1fr;gap:2px 10px;margin:0;align-content:start;color:{FILL["ink"]}}}
 .lk.stepper dt{{color:{FILL["soft"]};margin:0;padding:0;white-space:nowrap;font-weight:400}} .lk.stepper dd{{margin:0}}
-.lk.stepper .later circle{{fill:{FILL["paper"]}!important;stroke:{FILL["hair"]}}}
+.lk.stepper .later circle{{fill:{FILL["paper"]}!important;stroke:{FILL["line"]};stroke-width:1.5}}
 .lk.stepper .later text{{fill:{FILL["soft"]}!important;font-weight:400}} .lk.stepper .later rect{{fill:{FILL["paper"]};stroke:{FILL["hair"]}}}
-.lk.stepper .later path{{stroke:{FILL["hair"]}}} .lk.stepper .track.later{{stroke:{FILL["hair"]}}}
+.lk.stepper .later path{{stroke:{FILL["hair"]}}} .lk.stepper .track.later{{stroke:{FILL["line"]};stroke-width:1.5}}
 .lk.stepper g[data-sheath].later{{display:none}} .lk.stepper .track{{transition:stroke .2s}}
 @media (prefers-reduced-motion:reduce){{.lk.stepper .track{{transition:none}}}}
 .lk.stepper .token{{fill:none;stroke:{FILL["ink"]};stroke-width:2.5}}

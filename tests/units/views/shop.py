@@ -70,7 +70,7 @@ CLUSTERS = {
     "shop without a tunnel": lambda: small("host-gw"),
     "66 pods": many,
     "one machine": lambda: lab(1, [pod("web", 1, 2)]),
-    "two machines": lambda: lab(2, [pod("web", 1, 2), pod("long-name-of-a/long-name-of-pod", 2, 3)]),
+    "two machines": lambda: lab(2, [pod("web", 1, 2), pod("long-name-of-a/long-name-of-p", 2, 3)]),
     "four machines": lambda: many(4, 3),
     "seven machines": lambda: many(7, 2),
 }  # fmt: skip
