@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Called by `%load_ext`: registers formatters and magics with this shell only."""
+    assert shell.display_formatter is not None  # every shell that shows values has one
     html = shell.display_formatter.formatters["text/html"]
-    html.for_type_by_name("labkit.traffic.connect", "Connection", _connection_html)
+    html.for_type_by_name("labkit.traffic.connection", "Connection", _connection_html)
     html.for_type_by_name("labkit.lessons.check", "Feedback", _feedback_html)
 
     def kubectl_magic(line: str, cell: str | None = None) -> Output:
@@ -35,8 +36,10 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
         place, _, command = line.strip().partition(" ")
         return on(_lab(shell), place, command)
 
-    shell.register_magic_function(kubectl_magic, "line_cell", "kubectl")
-    shell.register_magic_function(on_magic, "line", "on")
+    # IPython's own annotation of this method takes the shell for the function.
+    register: Any = shell.register_magic_function
+    register(kubectl_magic, "line_cell", "kubectl")
+    register(on_magic, "line", "on")
 
 
 def _lab(shell: InteractiveShell) -> Cluster:
