@@ -10,19 +10,22 @@ import msgspec
 
 from labkit.kernel.answers import icmp_error
 from labkit.kernel.conntrack import Tuple
-from labkit.kernel.filtering import Decision, Seen
+from labkit.kernel.filtering import Decision
 from labkit.kernel.host import Host, Stage, Way, device_address, key
 from labkit.kernel.journey import End, Journey
+from labkit.kernel.matching import Seen
 from labkit.kernel.netfilter import (
     Chain,
     Dnat,
     Hook,
     Masquerade,
     Reject,
+    Rule,
     Snat,
     Table,
     Verdict,
 )
+from labkit.kernel.nft_text import row_text
 from labkit.kernel.packet import IcmpKind, Packet
 from labkit.kernel.rows import conntrack_row
 from labkit.kernel.rules_text import rule_text
@@ -183,7 +186,7 @@ def tell_rewrite(journey: Journey, at: At, after: Packet, decision: Decision | N
         why = conntrack_row(at.tracked.entry, journey.now)
         says = f"The source port is in use by another connection: {after.source} instead."
     else:
-        why = rule_text(rule, decision.path[-1])
+        why = deciding_row(decision, rule, decision.path[-1], before)
     journey.hop(
         at.here.netns.name,
         at.hook,
@@ -256,7 +259,7 @@ def chain(journey: Journey, at: At, stage: Stage) -> End | None:
     decision = decide(journey, at, base.table, base.chain)
     tell_marks(journey, at, decision, base.table.name)
     name, table = at.here.netns.name, base.table.name
-    why = verdict_text(base.chain.name, decision)
+    why = verdict_text(base.chain.name, decision, at.packet)
     if decision.target == Verdict("ACCEPT"):
         if decision.rule is not None:
             says = f"A rule of table {table} lets the packet through."
@@ -271,11 +274,18 @@ def chain(journey: Journey, at: At, stage: Stage) -> End | None:
     return End("dropped", name, at.packet)
 
 
-def verdict_text(base: str, decision: Decision) -> str:
+def verdict_text(base: str, decision: Decision, packet: Packet) -> str:
     if decision.rule is None:
         assert isinstance(decision.target, Verdict)
         return f":{base} {decision.target.name}"
-    return rule_text(decision.rule, decision.path[-1])
+    return deciding_row(decision, decision.rule, decision.path[-1], packet)
+
+
+def deciding_row(decision: Decision, rule: Rule, chain: str, packet: Packet) -> str:
+    """The rule as the tool prints it that wrote it; nft's rows in the braces of their chain."""
+    if decision.tool == "nft":
+        return f"chain {chain} {{ {row_text(rule, family(packet))} }}"
+    return rule_text(rule, chain)
 
 
 def tell_marks(journey: Journey, at: At, decision: Decision, table: str) -> None:
@@ -285,7 +295,7 @@ def tell_marks(journey: Journey, at: At, decision: Decision, table: str) -> None
             at.here.netns.name,
             at.hook,
             "rewrite",
-            rule_text(marked.rule, marked.chain),
+            deciding_row(decision, marked.rule, marked.chain, at.packet),
             f"The packet gets the mark 0x{marked.mark:x}, which never leaves the machine.",
             at.packet,
             after,

@@ -7,57 +7,35 @@ many the kernel would have looked at is counted all the same.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable
 from fractions import Fraction
 
 import msgspec
 
 from labkit.kernel.dice import Dice
-from labkit.kernel.host import Host
-from labkit.kernel.ipsets import contains
 from labkit.kernel.kept import kept
+from labkit.kernel.matching import Check, Seen, check_of
 from labkit.kernel.netfilter import (
-    AddrType,
     Chain,
     Comment,
-    CtState,
     Destination,
-    DestinationPort,
-    InDevice,
-    InSet,
     Jump,
-    Mark,
-    Match,
-    OutDevice,
-    Proto,
-    Recent,
+    Marking,
+    RandomDnat,
+    RandomJump,
     Rule,
     SetMark,
-    Source,
-    SourcePort,
     Statistic,
     Table,
     Target,
+    Update,
     Verdict,
+    VerdictMap,
 )
-from labkit.kernel.packet import Packet
+from labkit.kernel.nft_sets import verdict
 
 ONE = Fraction(1)
 ACCEPT, DROP = Verdict("ACCEPT"), Verdict("DROP")
 DEEPEST = 64  # jumps; the kernel refuses to load rule sets that jump in circles
-
-
-class Seen(msgspec.Struct):
-    """A packet at a hook: everything that a rule can ask about, but its mark."""
-
-    here: Host
-    packet: Packet
-    src: int
-    dst: int
-    protocol: str
-    in_device: str = ""
-    out_device: str = ""
-    states: frozenset[str] = frozenset()
 
 
 class Marked(msgspec.Struct, frozen=True):
@@ -72,7 +50,8 @@ class Decision(msgspec.Struct, frozen=True):
     """What a base chain made of a packet.
 
     `rule` is the one that decided, None where the chain's policy did; `path` the chains from
-    the base chain to the one that decided; `visited` how many rules were looked at.
+    the base chain to the one that decided; `visited` how many rules were looked at; `tool`
+    says in whose words the rules are written.
     """
 
     target: Target
@@ -81,9 +60,7 @@ class Decision(msgspec.Struct, frozen=True):
     mark: int
     marked: tuple[Marked, ...]
     visited: int
-
-
-Check = Callable[[Seen, int], bool]
+    tool: str = "iptables"
 
 
 class Line(msgspec.Struct):
@@ -124,6 +101,7 @@ class Branch(msgspec.Struct):
     mark: int
     marked: tuple[Marked, ...]
     visited: int
+    side: int | None = None  # which side of the rule at `start` this branch takes
 
 
 def evaluate(
@@ -150,24 +128,61 @@ def follow(
         if hit is None:
             at.visited += len(at.chain.lines) - at.start
             if not go_back(at):
-                return at.chance, decision(at, at.chain.policy, None)
+                return at.chance, decision(table, at, at.chain.policy, None)
             continue
-        rule, target = at.chain.lines[hit].rule, at.chain.lines[hit].rule.target
+        rule = at.chain.lines[hit].rule
         at.visited += hit + 1 - at.start
+        target = plain_target(table, at, hit, seen, dice, waiting)
         at.start = hit + 1
         if isinstance(target, Jump):
             enter(table, at, target)
-        elif isinstance(target, SetMark):
-            at.mark = at.mark & ~target.mask ^ target.value
-            at.marked = (*at.marked, Marked(at.path[-1], rule, at.mark))
         elif target == RETURN:
             if not go_back(at):
-                return at.chance, decision(at, at.chain.policy, rule)
+                return at.chance, decision(table, at, at.chain.policy, rule)
         elif target is not None:
-            return at.chance, decision(at, target, rule)
+            return at.chance, decision(table, at, target, rule)
 
 
 RETURN = Verdict("RETURN")
+
+
+def plain_target(
+    table: Table, at: Branch, hit: int, seen: Seen, dice: Dice | None, waiting: list[Branch]
+) -> Target | None:
+    """What a rule that matched comes to: a jump, a verdict or a rewrite; None goes on below it."""
+    rule = at.chain.lines[hit].rule
+    target = rule.target
+    if isinstance(target, Marking):
+        set_mark(at, target.mark, rule)
+        target = target.then
+    if isinstance(target, RandomJump | RandomDnat):
+        sides = target.jumps if isinstance(target, RandomJump) else target.ends
+        return sides[drawn(at, len(sides), hit, dice, waiting)]
+    if isinstance(target, VerdictMap):
+        return verdict(table, target.name, target.fields, seen.packet, seen.protocol)
+    if isinstance(target, SetMark):
+        set_mark(at, target, rule)
+    return None if isinstance(target, SetMark | Update) else target
+
+
+def set_mark(at: Branch, target: SetMark, rule: Rule) -> None:
+    at.mark = at.mark & ~target.mask ^ target.value
+    at.marked = (*at.marked, Marked(at.path[-1], rule, at.mark))
+
+
+def drawn(at: Branch, n: int, hit: int, dice: Dice | None, waiting: list[Branch]) -> int:
+    """Which of n equal sides: dice say it, without them every side goes on, the first one here."""
+    if at.side is not None:
+        side, at.side = at.side, None
+        return side
+    if dice is not None:
+        return dice.below(n)
+    at.chance /= n
+    for side in range(n - 1, 0, -1):
+        other = msgspec.structs.replace(at, side=side, start=hit)
+        other.visited -= 1  # it comes to this rule once more
+        waiting.append(other)
+    return 0
 
 
 def next_hit(at: Branch, seen: Seen, dice: Dice | None, waiting: list[Branch]) -> int | None:
@@ -217,8 +232,8 @@ def go_back(at: Branch) -> bool:
     return True
 
 
-def decision(at: Branch, target: Target, rule: Rule | None) -> Decision:
-    return Decision(target, rule, at.path, at.mark, at.marked, at.visited)
+def decision(table: Table, at: Branch, target: Target, rule: Rule | None) -> Decision:
+    return Decision(target, rule, at.path, at.mark, at.marked, at.visited, table.tool)
 
 
 # --- chains made ready -------------------------------------------------------------------
@@ -262,95 +277,3 @@ def compile_rule(rule: Rule) -> Line:
         elif not isinstance(match, Comment):
             checks.append(check_of(match))
     return Line(tuple(checks), one_in, rule)
-
-
-def check_of(match: Match) -> Check:
-    """A match as a function of the packet and its mark; TypeError for a form that nobody emits."""
-    build = CHECKS.get(type(match))
-    if build is None:
-        raise TypeError(f"no meaning for {match!r}")
-    check = build(match)
-    if getattr(match, "negate", False):
-        return lambda seen, mark: not check(seen, mark)
-    return check
-
-
-def source(match: Source) -> Check:
-    net, mask = int(match.net.network_address), int(match.net.netmask)
-    return lambda seen, mark: seen.src & mask == net
-
-
-def destination(match: Destination) -> Check:
-    net, mask = int(match.net.network_address), int(match.net.netmask)
-    return lambda seen, mark: seen.dst & mask == net
-
-
-def in_device(match: InDevice) -> Check:
-    if match.name.endswith("+"):
-        stem = match.name[:-1]
-        return lambda seen, mark: seen.in_device.startswith(stem)
-    return lambda seen, mark: seen.in_device == match.name
-
-
-def out_device(match: OutDevice) -> Check:
-    if match.name.endswith("+"):
-        stem = match.name[:-1]
-        return lambda seen, mark: seen.out_device.startswith(stem)
-    return lambda seen, mark: seen.out_device == match.name
-
-
-def proto(match: Proto) -> Check:
-    return lambda seen, mark: seen.protocol == match.name
-
-
-def destination_port(match: DestinationPort) -> Check:
-    first, last = match.first, match.last or match.first
-    return lambda seen, mark: first <= seen.packet.dport <= last
-
-
-def source_port(match: SourcePort) -> Check:
-    first, last = match.first, match.last or match.first
-    return lambda seen, mark: first <= seen.packet.sport <= last
-
-
-def marked(match: Mark) -> Check:
-    return lambda seen, mark: mark & match.mask == match.value
-
-
-def state(match: CtState) -> Check:
-    wanted = frozenset(match.states)
-    return lambda seen, mark: not wanted.isdisjoint(seen.states)
-
-
-def addrtype(match: AddrType) -> Check:
-    src = match.end == "src"
-    if match.kind == "LOCAL":
-        return lambda seen, mark: seen.here.is_local(seen.packet.src if src else seen.packet.dst)
-    if match.kind == "MULTICAST":
-        return lambda seen, mark: (seen.packet.src if src else seen.packet.dst).is_multicast
-    raise TypeError(f"no meaning for {match!r}")
-
-
-def recent(match: Recent) -> Check:
-    """The list of `recent` has no memory here yet: `--rcheck` never finds, `--set` always does."""
-    return lambda seen, mark: match.action == "set"
-
-
-def in_set(match: InSet) -> Check:
-    return lambda seen, mark: contains(seen.here.netns.ruleset, match, seen.packet)
-
-
-CHECKS: dict[type, Callable[..., Check]] = {
-    Source: source,
-    Destination: destination,
-    InDevice: in_device,
-    OutDevice: out_device,
-    Proto: proto,
-    DestinationPort: destination_port,
-    SourcePort: source_port,
-    Mark: marked,
-    CtState: state,
-    AddrType: addrtype,
-    Recent: recent,
-    InSet: in_set,
-}

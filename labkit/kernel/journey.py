@@ -7,8 +7,9 @@ from collections.abc import Callable
 import msgspec
 
 from labkit.kernel.conntrack import Conntrack, Entry
-from labkit.kernel.filtering import Decision, Seen
+from labkit.kernel.filtering import Decision
 from labkit.kernel.host import Host, Way, host
+from labkit.kernel.matching import Seen
 from labkit.kernel.netfilter import Chain, Table
 from labkit.kernel.netns import Network
 from labkit.kernel.packet import Packet

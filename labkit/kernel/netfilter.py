@@ -291,6 +291,31 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     hook: Hook | None = None
     priority: int = 0
     policy: Literal["ACCEPT", "DROP"] | None = None
+    comment: str = ""  # nft only
+
+
+Key = tuple[Address | str | int, ...]  # (10.96.0.20, "tcp", 80)
+
+
+class Element(msgspec.Struct, frozen=True):
+    """What stands behind a key: in a verdict map a jump or a drop, in a set nothing."""
+
+    target: Target | None = None
+    comment: str = ""
+
+
+class NftSet(msgspec.Struct, frozen=True, kw_only=True):
+    """A set of an nft table, or with `verdicts` a map; `kinds` are its keys' data types.
+
+    With a `timeout` (seconds) packets add elements to it, which are forgotten after that time.
+    """
+
+    name: str
+    kinds: tuple[str, ...]
+    elements: Mapping[Key, Element] = {}
+    verdicts: bool = False
+    timeout: int | None = None
+    comment: str = ""
 
 
 class Table(msgspec.Struct, frozen=True, kw_only=True):
@@ -300,6 +325,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     chains: Mapping[str, Chain]
     tool: Literal["iptables", "nft"] = "iptables"
     family: Literal["ip", "ip6"] = "ip"
+    sets: Mapping[str, NftSet] = {}  # nft only, as the comment
+    comment: str = ""
 
 
 class Ipset(msgspec.Struct, frozen=True):

@@ -88,16 +88,19 @@ def merge(name: str, title: str, parts: Iterable[Part]) -> Netns:
 
 def merged_tables(tables: Iterable[Table]) -> tuple[Table, ...]:
     """Tables of the same tool, family and name made one, in the order of first mention."""
-    merged: dict[tuple[str, str, str], dict[str, Chain]] = {}
+    merged: dict[tuple[str, str, str], Table] = {}
     for table in tables:
-        chains = merged.setdefault((table.tool, table.family, table.name), {})
-        for chain in table.chains.values():
-            known = chains.get(chain.name)
-            chains[chain.name] = chain if known is None else joined(known, chain)
-    return tuple(
-        Table(name=name, chains=chains, tool=tool, family=family)  # type: ignore[arg-type] # keys
-        for (tool, family, name), chains in merged.items()
-    )
+        name = (table.tool, table.family, table.name)
+        merged[name] = united(merged[name], table) if name in merged else table
+    return tuple(merged.values())
+
+
+def united(first: Table, second: Table) -> Table:
+    """One table with the chains and sets of both."""
+    chains = dict(first.chains)
+    for name, chain in second.chains.items():
+        chains[name] = joined(chains[name], chain) if name in chains else chain
+    return msgspec.structs.replace(first, chains=chains, sets={**first.sets, **second.sets})
 
 
 def joined(first: Chain, second: Chain) -> Chain:

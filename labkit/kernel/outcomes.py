@@ -9,7 +9,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from labkit.kernel.conntrack import Conntrack
-from labkit.kernel.filtering import Decision, Seen, evaluate
+from labkit.kernel.filtering import Decision, evaluate
+from labkit.kernel.matching import Seen
 from labkit.kernel.netfilter import Chain, Table
 from labkit.kernel.netns import Network
 from labkit.kernel.packet import Packet

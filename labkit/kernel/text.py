@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from labkit.kernel.conntrack import Entry
 from labkit.kernel.links import Fdb, Interface, Link
 from labkit.kernel.netns import Netns, Network
+from labkit.kernel.nft_text import nft_list_ruleset
 from labkit.kernel.routes import Route
 from labkit.kernel.rows import (
     conntrack_row,
@@ -203,11 +204,3 @@ def conntrack_list(entries: Iterable[Entry], now: float) -> str:
         for entry in entries
         if entry.confirmed and not entry.socket and entry.expires > now
     )
-
-
-def nft_list_ruleset(netns: Netns) -> str:
-    """`nft list ruleset`: empty, as long as no compiler writes nft tables."""
-    foreign = [table.name for table in netns.ruleset.tables if table.tool == "nft"]
-    if foreign:
-        raise TypeError(f"no print-out for nft tables: {', '.join(foreign)}")
-    return ""

@@ -18,7 +18,7 @@ from labkit.kernel.answers import icmp_error
 from labkit.kernel.conntrack import Conntrack
 from labkit.kernel.crossing import At, cross
 from labkit.kernel.dice import Dice
-from labkit.kernel.filtering import Decision, Seen, evaluate
+from labkit.kernel.filtering import Decision, evaluate
 from labkit.kernel.host import Host, Way, host, look_up, source_for
 from labkit.kernel.journey import (
     Arrive,
@@ -34,6 +34,7 @@ from labkit.kernel.journey import (
     Transmit,
 )
 from labkit.kernel.layer2 import arrive, bridge, transmit
+from labkit.kernel.matching import Seen
 from labkit.kernel.netfilter import Chain, Table
 from labkit.kernel.netns import Network
 from labkit.kernel.packet import Address, IcmpKind, Packet

@@ -12,7 +12,8 @@ import msgspec
 from labkit.api.core import Node
 from labkit.api.meta import Meta
 from labkit.api.state import ClusterConfig
-from labkit.kernel.filtering import Decision, Seen, evaluate
+from labkit.kernel.filtering import Decision, evaluate
+from labkit.kernel.matching import Seen
 from labkit.kernel.host import Base, Host, host, key
 from labkit.kernel.links import Link
 from labkit.kernel.netfilter import Dnat, Masquerade, Reject, Verdict
