@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 import msgspec
 
 from labkit.api.core import Namespace, Node, Pod
 from labkit.api.meta import Address
+from labkit.api.names import titles
 from labkit.api.state import State
 from labkit.policy.reading import Reading
 
@@ -29,7 +31,8 @@ class End(msgspec.Struct, frozen=True):
 
 def pod_end(state: State, pod: Pod, reading: Reading) -> End:
     """The end that a pod is; with `hostnet`, a hostNetwork pod is its node's."""
-    title = f"{pod.namespace}/{pod.name}"
+    short = titles(state).get((pod.namespace, pod.name), pod.name)
+    title = f"{pod.namespace}/{short}"
     if pod.spec.host_network and reading.hostnet:
         return End(title, pod.addresses, None, pod.spec.node_name)
     space = state.get(Namespace, pod.namespace)
@@ -47,8 +50,6 @@ def address_end(state: State, address: Address, reading: Reading) -> End:
 
 def _owners(state: State) -> dict[Address, Pod | str]:
     """Who has an address. A node's address is the node, whichever hostNetwork pods use it."""
-    from ipaddress import ip_address
-
     found: dict[Address, Pod | str] = {}
     for pod in state.list(Pod):
         if not pod.spec.host_network:
