@@ -15,12 +15,13 @@ import msgspec
 from msgspec.structs import replace
 
 from labkit.api.state import State
-from labkit.errors import NotFound
+from labkit.errors import CommandError, NotFound
 from labkit.kernel import netfilter as nf
 from labkit.kernel.kept import kept
 from labkit.kernel.links import Link
 from labkit.kernel.netns import Netns, Network
-from labkit.kernel.routes import Route
+from labkit.kernel.packet import Address
+from labkit.kernel.routes import Prefix, Route
 
 Change = Callable[[Netns], Netns]
 
@@ -103,7 +104,7 @@ def _netns_name(network: Network, place: str) -> str | None:
 
 def missing_route(place: str, prefix: str) -> Fault:
     """The route to `prefix` is gone."""
-    net = ip_network(prefix)
+    net = _prefix(prefix)
 
     def needs(netns: Netns) -> None:
         if not any(route.prefix == net for route in netns.routes):
@@ -117,16 +118,30 @@ def missing_route(place: str, prefix: str) -> Fault:
 
 
 def extra_route(place: str, prefix: str, via: str = "", dev: str = "eth0") -> Fault:
-    """A route that should not be there; it wins over one to the same prefix."""
-    net = ip_network(prefix)
-    route = Route(prefix=net, via=ip_address(via) if via else None, dev=dev)
+    """`ip route replace` was run: the route stands instead of one to the same prefix."""
+    net = _prefix(prefix)
+    route = Route(prefix=net, via=_address(via) if via else None, dev=dev)
 
     def change(netns: Netns) -> Netns:
         kept = tuple(r for r in netns.routes if r.prefix != net)
         return replace(netns, routes=(*kept, route))
 
     words = " ".join(("via", via) if via else ("dev", dev))
-    return Fault(name=f"{place}: route {prefix} {words} is wrong", place=place, change=change)
+    return Fault(name=f"{place}: route {prefix} {words} was put in", place=place, change=change)
+
+
+def _prefix(text: str) -> Prefix:
+    try:
+        return ip_network(text)
+    except ValueError:
+        raise CommandError(f"`{text}` is not a prefix; write for example 10.244.2.0/24") from None
+
+
+def _address(text: str) -> Address:
+    try:
+        return ip_address(text)
+    except ValueError:
+        raise CommandError(f"`{text}` is not an address; write for example 192.168.7.12") from None
 
 
 # --- devices ----------------------------------------------------------------------------------
@@ -159,7 +174,7 @@ def link_down(place: str, device: str) -> Fault:
 
 def missing_fdb(place: str, end: str, device: str = "flannel.1") -> Fault:
     """The tunnel has forgotten which MAC address lives behind the tunnel end `end`."""
-    far = ip_address(end)
+    far = _address(end)
 
     def change(link: Link) -> Link:
         return replace(link, fdb=tuple(row for row in link.fdb if row.dst != far))

@@ -137,6 +137,11 @@ def pod_spot(state: State, pod: Pod) -> Spot:
             f"pod/{pod.namespace}/{pod.name} has no network: it is {pod.status.phase}; "
             f"see kubectl describe pod {pod.name} -n {pod.namespace}"
         )
+    if state.get(Node, pod.spec.node_name) is None:
+        raise NotFound(
+            f"pod/{pod.namespace}/{pod.name} has no network: "
+            f"its node {pod.spec.node_name} is gone; see kubectl get nodes"
+        )
     title = titles(state).get((pod.namespace, pod.name), pod.name)
     return Spot(
         netns=f"node/{pod.spec.node_name}" if pod.spec.host_network else pod_netns(pod),

@@ -317,3 +317,9 @@ def test_a_wrong_route_wins_over_the_right_one():
     wrong = faults.extra_route("node-1", "10.244.2.0/24", via="192.168.7.13")
     found = run("pod/frontend", "pod/backend", wrong, state=HOST_GW)
     assert "node/node-3" in found.places, str(found)
+
+
+@pytest.mark.parametrize("text", ["10.244.2.0/33", "10.244.2.5/24", "node-2"])
+def test_a_fault_refuses_what_is_no_prefix(text):
+    with pytest.raises(CommandError, match=r"is not a prefix; write for example 10\.244\.2\.0/24"):
+        faults.missing_route("node-1", text)

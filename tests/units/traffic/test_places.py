@@ -43,6 +43,7 @@ def cluster():
             labels=HASH,
         ),
         pod("two-ports", "10.244.1.5", ports=(8080, 9090)),
+        pod("left", "10.244.9.2", on=9),
         pod("late", None, phase="Pending"),
         pod("agent", "192.168.7.12", on=2, host_network=True),
         service("web", "10.96.0.20", backend, other, port_name="http"),
@@ -136,6 +137,7 @@ def test_a_headless_service_offers_every_ready_pod():
 
 ERRORS = {
     "pod/webb": (NotFound, "there is no pod or workload `webb` in default; did you mean `web`"),
+    "pod/left": (NotFound, "has no network: its node node-9 is gone; see kubectl get nodes"),
     "pod/late": (NotFound, "pod/default/late has no network: it is Pending"),
     "node/node-3": (NotFound, "did you mean `node-2` or `node-1`?"),
     "svc/web": (CommandError, "nothing runs in a Service; start from a pod or a node"),
