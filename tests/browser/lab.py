@@ -160,7 +160,7 @@ class Browser:
             }""",
             path,
         )
-        self.page.wait_for_selector(".jp-Notebook .jp-Cell")
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", state="attached")
 
     def close_notebook(self) -> None:
         """Stop the kernel and close, without a question about saving."""
@@ -191,8 +191,8 @@ class Browser:
                     clearTimeout(timer); timer = setTimeout(finish, 250);
                 });
                 function finish() { watch.disconnect(); done(); }
-                const notebook = document.querySelector('.jp-Notebook');
-                watch.observe(notebook, {subtree: true, childList: true, attributes: true});
+                const shown = window.labkitPanel?.content.node ?? document.body;
+                watch.observe(shown, {subtree: true, childList: true, attributes: true});
             })"""
         )
 
@@ -241,11 +241,20 @@ class Browser:
         """The whole notebook in one picture, kept in `shots/` for a person to look at."""
         self.theme(theme)
         self.width(width)
-        content = self.page.evaluate(
-            "() => Math.max(...[...document.querySelectorAll('.jp-Notebook .jp-WindowedPanel-outer,"
-            " .jp-Notebook')].map(e => e.scrollHeight))"
+        # From the top of the page to the end of the last cell, of whatever length that is.
+        needed = self.page.evaluate(
+            """() => {
+                const panel = window.labkitPanel.content;
+                const boxes = panel.widgets.map(cell => cell.node.getBoundingClientRect());
+                const top = panel.node.getBoundingClientRect().top;
+                return Math.ceil(top + boxes.at(-1).bottom - boxes[0].top) + 80;
+            }"""
         )
-        self.width(width, min(content + 150, TALLEST))
+        self.width(width, min(needed, TALLEST))
+        self.page.evaluate(
+            "() => document.querySelectorAll('.jp-Notebook, .jp-WindowedPanel-outer')"
+            ".forEach(panel => { panel.scrollTop = 0 })"
+        )
         SHOTS.mkdir(exist_ok=True)
         path = SHOTS / f"{name}-{theme}-{width}.png"
         self.page.screenshot(path=path)
