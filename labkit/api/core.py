@@ -284,7 +284,7 @@ class EndpointAddress(Field, frozen=True):
     target_ref: ObjectReference | None = None
 
 
-class EndpointPort(Field, frozen=True):
+class EndpointPort(Field, frozen=True, omit_defaults=False):
     port: int
     name: str = ""
     protocol: PortProtocol = "TCP"

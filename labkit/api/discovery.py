@@ -42,7 +42,7 @@ class Endpoint(Field, frozen=True):
     hints: EndpointHints | None = None
 
 
-class SlicePort(Field, frozen=True):
+class SlicePort(Field, frozen=True, omit_defaults=False):
     """A port of all endpoints; without a number all ports are meant."""
 
     name: str | None = None

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from labkit.api.defaults import without_nulls
 from labkit.api.kinds import BY_KIND, BY_TYPE
 from labkit.api.meta import Custom, Object, decode_custom, encode_custom
 from labkit.errors import Fault, ManifestError
@@ -62,7 +63,7 @@ def _head(obj: Object) -> Plain:
 
 def plain(value: Any) -> Any:
     """Structs, tuples and addresses as the dicts, lists and texts that the API prints."""
-    return _copy(msgspec.to_builtins(value, enc_hook=encode_custom))
+    return without_nulls(msgspec.to_builtins(value, enc_hook=encode_custom))
 
 
 @cache

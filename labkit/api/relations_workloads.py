@@ -125,6 +125,8 @@ def _host_ports(value: dict[str, Any]) -> Faults:
     for path, container in structs(value, "containers"):
         for at, port in structs(container, "ports"):
             number, here = port.get("hostPort"), f"{path}{at}.hostPort"
+            if value.get("hostNetwork") is True and not number:
+                number, here = port.get("containerPort"), f"{path}{at}.containerPort"
             if not number:
                 continue
             if value.get("hostNetwork") is True and number != port.get("containerPort"):

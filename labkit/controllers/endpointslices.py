@@ -84,7 +84,12 @@ def _reconcile(
                     owner_references=(reference_to(service),),
                 ),
                 address_type=family,  # type: ignore[arg-type]  # IPv4 or IPv6, as the Service says
-                manifest={"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice"},
+                manifest={
+                    "apiVersion": "discovery.k8s.io/v1",
+                    "kind": "EndpointSlice",
+                    "addressType": family,
+                    "ports": [],
+                },
             )
         meta = old.metadata
         if meta.labels != labels:

@@ -19,6 +19,7 @@ ports = st.lists(st.sampled_from([80, 53, 8080]), max_size=2, unique=True)
 @st.composite
 def workloads(draw: st.DrawFn) -> Manifest:
     kind, name = draw(st.sampled_from(KINDS)), draw(st.sampled_from(NAMES))
+    on_host = draw(st.booleans())
     containers = [
         {
             "name": f"c{i}",
@@ -26,13 +27,14 @@ def workloads(draw: st.DrawFn) -> Manifest:
             "ports": [{"containerPort": port} for port in draw(ports)],
             "readinessProbe": {"tcpSocket": {"port": draw(st.sampled_from([80, 8080]))}},
         }
-        for i in range(draw(st.integers(1, 2)))
+        # On the host, two containers may not even declare the same port.
+        for i in range(1 if on_host else draw(st.integers(1, 2)))
     ]
     spec: Manifest = {
         "selector": {"matchLabels": {"app": name}},
         "template": {
             "metadata": {"labels": {"app": name}},
-            "spec": {"containers": containers, "hostNetwork": draw(st.booleans())},
+            "spec": {"containers": containers, "hostNetwork": on_host},
         },
     }
     if kind != "DaemonSet":
