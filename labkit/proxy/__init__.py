@@ -12,13 +12,17 @@ from labkit.errors import NotFound
 from labkit.kernel.netns import Part
 from labkit.proxy.base import FAMILIES, NodeView, ProxyMode
 from labkit.proxy.iptables import Iptables
+from labkit.proxy.nftables import Nftables
 from labkit.proxy.services import service_ports
 
 __all__ = ["MODES", "NodeView", "ProxyMode", "mode_of", "node_view", "proxy_parts", "service_ports"]
 
 BRIDGE = "cni0"  # what BridgeInterface is set to: the CNI bridge plugin's own name
 ZONE = "topology.kubernetes.io/zone"
-MODES: Mapping[str, Callable[[ClusterConfig], ProxyMode]] = {"iptables": lambda config: Iptables()}
+MODES: Mapping[str, Callable[[ClusterConfig], ProxyMode]] = {
+    "iptables": lambda config: Iptables(),
+    "nftables": lambda config: Nftables(),
+}
 """What `proxy_mode=` takes."""
 
 

@@ -10,18 +10,17 @@ Source: Kubernetes `pkg/proxy/iptables/proxier.go`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 import msgspec
 
 from labkit.kernel import netfilter as nf
-from labkit.kernel.netfilter import Chain, Comment, CtState, Jump, Mark, Rule, SetMark, Verdict
+from labkit.kernel.netfilter import Comment, CtState, Jump, Mark, Rule, SetMark, Verdict
 from labkit.kernel.netns import Part
 from labkit.kernel.routes import Prefix
-from labkit.proxy import kubelet
 from labkit.proxy.base import FAMILIES, MASQUERADE_MARK, Family, NodeView
 from labkit.proxy.iptables_rules import Rules, Writer
 from labkit.proxy.services import ServicePort, usable_endpoints
+from labkit.proxy.tables import BASES, LOOPBACK, iptables_table
 
 LARGE_CLUSTER = 1000
 """Endpoints; with more of them kube-proxy leaves the comments of endpoints out."""
@@ -51,11 +50,6 @@ JUMPS: Mapping[str, tuple[tuple[nf.Hook, bool, str, str], ...]] = {
         ("OUTPUT", False, "kubernetes service portals", "KUBE-SERVICES"),
         ("POSTROUTING", False, "kubernetes postrouting rules", "KUBE-POSTROUTING"),
     ),
-}
-BASES: Mapping[str, tuple[nf.Hook, ...]] = {
-    "mangle": ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"),
-    "nat": ("PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"),
-    "filter": ("INPUT", "FORWARD", "OUTPUT"),
 }
 FIXED: Mapping[str, tuple[Rule, ...]] = {
     # Chains whose rules are the same on every node, whatever Services there are.
@@ -145,45 +139,23 @@ def _node_ports(version: int, localhost: bool) -> Rule:
     matches: tuple[nf.Match, ...] = (Comment(note), nf.AddrType("dst", "LOCAL"))
     loopback: Prefix | None = None
     if version == 6:
-        loopback = kubelet.LOOPBACK[6]
+        loopback = LOOPBACK[6]
     elif not localhost:
-        loopback = kubelet.LOOPBACK[4]
+        loopback = LOOPBACK[4]
     if loopback:
         matches = (nf.Destination(loopback, negate=True), *matches)
     return Rule(matches, Jump("KUBE-NODEPORTS"))
 
 
 def _table(name: str, family: Family, rules: Rules) -> nf.Table:
-    """Built-in chains in the kernel's order, then the others by name, as iptables-save prints."""
-    heads: dict[str, list[Rule]] = {hook: [] for hook in BASES[name]}
+    heads: dict[str, list[Rule]] = {}
     for hook, new, comment, to in JUMPS.get(name, ()):
-        heads[hook].append(Rule(((NEW,) if new else ()) + (Comment(comment),), Jump(to)))
+        matches = (NEW, Comment(comment)) if new else (Comment(comment),)
+        heads.setdefault(hook, []).append(Rule(matches, Jump(to)))
     own = dict.fromkeys(EMPTY[name], ()) | _chains_of(name, FIXED) | _chains_of(name, rules)
-    own |= kubelet.chains(name, family)
-    for hook, jumps in kubelet.jumps(name).items():
-        heads[hook].extend(jumps)
-    bases: dict[str, Chain] = {hook: _base(name, hook, heads[hook]) for hook in BASES[name]}
-    regular = {chain: Chain(name=chain, rules=tuple(own[chain])) for chain in sorted(own)}
-    return nf.Table(name=name, family=family, chains={**bases, **regular})
+    return iptables_table(name, family, heads, own)
 
 
 def _chains_of(table: str, rules: Mapping[str, Iterable[Rule]]) -> dict[str, tuple[Rule, ...]]:
     lead = table + " "
     return {n.removeprefix(lead): tuple(r) for n, r in rules.items() if n.startswith(lead)}
-
-
-def _base(table: str, hook: nf.Hook, rules: Iterable[Rule]) -> Chain:
-    return Chain(
-        name=hook,
-        rules=tuple(rules),
-        hook=hook,
-        priority=_priority(table, hook),
-        policy="ACCEPT",
-    )
-
-
-def _priority(table: str, hook: nf.Hook) -> int:
-    if table != "nat":
-        return nf.PRIORITY[table]
-    kind: Literal["srcnat", "dstnat"] = "srcnat" if hook in ("INPUT", "POSTROUTING") else "dstnat"
-    return nf.PRIORITY[kind]

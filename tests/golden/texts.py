@@ -9,7 +9,7 @@ from pathlib import Path
 from labkit.api import manifests
 from labkit.api.state import ClusterConfig, State
 from labkit.kernel.netns import Netns, merge
-from labkit.kernel.text import iptables_save
+from labkit.kernel.text import iptables_save, nft_list_ruleset
 from labkit.proxy import proxy_parts
 from tests.conformance.objects import state_of
 
@@ -33,7 +33,13 @@ def save(name: str) -> str:
     return iptables_save(node("iptables", name))
 
 
+def ruleset(name: str) -> str:
+    return nft_list_ruleset(node("nftables", name))
+
+
 GOLDEN: Mapping[str, Callable[[], str]] = {
     "iptables-save-node-1.txt": partial(save, "node-1"),
     "iptables-save-node-2.txt": partial(save, "node-2"),
+    "nft-list-ruleset-node-1.txt": partial(ruleset, "node-1"),
+    "nft-list-ruleset-node-2.txt": partial(ruleset, "node-2"),
 }
