@@ -59,16 +59,16 @@ def expected(network: Network, flow: Flow, **more) -> dict[Seen, Fraction]:
         return {("unreachable",): Fraction(1)}
     found: dict[Seen, Fraction] = {}
     for chance, trace in outcomes(network, flow.start, packet):
-        seen = verdict(network, trace)
+        seen = verdict(network, flow.start, trace)
         found[seen] = found.get(seen, Fraction(0)) + chance
     return found
 
 
-def verdict(network: Network, trace: Trace) -> Seen:
+def verdict(network: Network, start: str, trace: Trace) -> Seen:
     """What the client hears of a packet's end."""
     if trace.answer is None:
-        word = {"unreachable": "unreachable", "too-big": "too-big"}.get(trace.outcome, "timed out")
-        return (word,)
+        told = trace.end == start and trace.outcome in ("unreachable", "too-big")
+        return (trace.outcome if told else "timed out",)
     reply = walk(network, trace.end, trace.answer, FirstDice(), trace.conntrack)
     if reply.outcome != "delivered":
         return ("timed out",)
