@@ -17,7 +17,7 @@ from labkit.lessons.scenarios import scenario
 
 SHOP = (
     Probe("frontend -> http://backend", "pod/frontend", "svc/backend:80", by="backend"),
-    Probe("backend -> db", "pod/backend", "svc/db:5432", by="db"),
+    Probe("frontend -> db", "pod/frontend", "svc/db:5432", by="db"),
     Probe("frontend -> payments", "pod/frontend", "svc/pay/payments:8443", by="pay/payments"),
 )
 CART = Probe("frontend -> http://cart", "pod/frontend", "svc/cart:80", by="cart")

@@ -45,7 +45,9 @@ class Lesson:
         with capture_output() as captured:
             result = self.shell.run_cell(cell.source if source is None else source)
         result.raise_error()
-        return Ran(captured.stdout, list(captured.outputs), result.result)
+        # A second %load_ext says so; no lesson's own words are lost with that.
+        text = "" if "is already loaded" in captured.stdout else captured.stdout
+        return Ran(text, list(captured.outputs), result.result)
 
     def run_all(self) -> Iterator[Ran]:
         for cell in self.code:

@@ -13,14 +13,24 @@ SOLVED = [
     ("L00-1", "the word without its s", SERVICE % ("app: cart", 80, 8080)),
     ("L00-1", "the pods' other label", SERVICE % ("tier: checkout", 80, 8080)),
     ("L00-1", "both labels", SERVICE % ("app: cart, tier: checkout", 80, 8080)),
-    ("L00-2", "one pod again", 'kubectl(lab, "scale deployment backend --replicas=1"); answer = lab'),
+    (
+        "L00-2",
+        "one pod again",
+        'kubectl(lab, "scale deployment backend --replicas=1"); answer = lab',
+    ),
     ("L00-2", "three pods", 'kubectl(lab, "scale deployment backend --replicas=3"); answer = lab'),
 ]
 
 # (exercise, what was tried, code, verdict, misconception)
 WRONG = [
     ("L00-1", "the frontend's label", SERVICE % ("app: frontend", 80, 8080), "NOT YET", ""),
-    ("L00-1", "the port in place of the label", SERVICE % ("app: carts", 8080, 8080), "NOT YET", ""),
+    (
+        "L00-1",
+        "the port in place of the label",
+        SERVICE % ("app: carts", 8080, 8080),
+        "NOT YET",
+        "",
+    ),
     ("L00-1", "nothing changed", "answer = lab.fork()", "NOT YET", ""),
     (
         "L00-1",
