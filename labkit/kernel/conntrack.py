@@ -26,10 +26,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     its destination. `seen_reply` is true once an answer passed; `expires` is in seconds of
     the lab's clock. `state` is TCP's (`ESTABLISHED`).
 
-    Two kinds of entries are no rows of `conntrack -L`. `socket`: the end of a process that
+    Three kinds of entries are no rows of `conntrack -L`. `socket`: the end of a process that
     opened the connection (what `ss` shows), kept so that an answer finds who asked. Not
     `confirmed`: a first packet that was refused on its way; only the error that goes back
-    for it still knows the connection.
+    for it still knows the connection. `member_of`: no connection at all, but a client that a
+    rule has put into a list (see `clients`).
     """
 
     original: Tuple
@@ -41,6 +42,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     assured: bool = False
     confirmed: bool = True
     socket: bool = False
+    member_of: str = ""
 
 
 Conntrack = Mapping[str, tuple[Entry, ...]]  # network namespace -> its entries, oldest first

@@ -9,6 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from labkit.kernel.answers import icmp_error
+from labkit.kernel.clients import knows, remember
 from labkit.kernel.conntrack import Tuple
 from labkit.kernel.filtering import Decision
 from labkit.kernel.host import Host, Stage, Way, device_address, key
@@ -104,7 +105,9 @@ def confirm(journey: Journey, at: At) -> None:
     entries[:] = [
         e
         for e in entries
-        if e.confirmed and e.expires >= journey.now and (e.socket or e.original != entry.original)
+        if (e.confirmed or e.member_of)
+        and e.expires >= journey.now
+        and (e.socket or e.original != entry.original)
     ]
     entries.append(entry)
     at.tracked = replace(tracked, entry=entry, known=True)
@@ -232,6 +235,7 @@ def tell_restore(journey: Journey, at: At, after: Packet, half: str) -> None:
 def decide(journey: Journey, at: At, table: Table, base: Chain) -> Decision:
     packet = at.packet
     states = INVALID if at.tracked is None else at.tracked.states
+    entries = journey.entries(at.here.netns.name)
     view = Seen(
         at.here,
         packet,
@@ -241,9 +245,12 @@ def decide(journey: Journey, at: At, table: Table, base: Chain) -> Decision:
         at.in_device,
         at.out_device,
         states,
+        lambda name: knows(entries, name, packet.src, journey.now),
     )
     decision = journey.decide(table, base, view, packet.mark)
     journey.rules += decision.visited
+    for wish in decision.remembered:
+        remember(entries, wish, packet.src, journey.now)
     return decision
 
 

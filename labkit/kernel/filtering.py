@@ -11,6 +11,7 @@ from fractions import Fraction
 
 import msgspec
 
+from labkit.kernel.clients import NFT_SIZE, RECENT_SIZE, Remember
 from labkit.kernel.dice import Dice
 from labkit.kernel.kept import kept
 from labkit.kernel.matching import Check, Seen, check_of
@@ -22,6 +23,7 @@ from labkit.kernel.netfilter import (
     Marking,
     RandomDnat,
     RandomJump,
+    Recent,
     Rule,
     SetMark,
     Statistic,
@@ -51,7 +53,7 @@ class Decision(msgspec.Struct, frozen=True):
 
     `rule` is the one that decided, None where the chain's policy did; `path` the chains from
     the base chain to the one that decided; `visited` how many rules were looked at; `tool`
-    says in whose words the rules are written.
+    says in whose words the rules are written, `remembered` which lists the source enters.
     """
 
     target: Target
@@ -61,13 +63,15 @@ class Decision(msgspec.Struct, frozen=True):
     marked: tuple[Marked, ...]
     visited: int
     tool: str = "iptables"
+    remembered: tuple[Remember, ...] = ()
 
 
 class Line(msgspec.Struct):
-    """One rule made ready: its checks, and n of its `statistic` (0 without one)."""
+    """One rule made ready: its checks, n of its `statistic` (0 without one), what it remembers."""
 
     checks: tuple[Check, ...]
     one_in: int
+    remembers: tuple[Remember, ...]
     rule: Rule
 
 
@@ -101,6 +105,7 @@ class Branch(msgspec.Struct):
     mark: int
     marked: tuple[Marked, ...]
     visited: int
+    remembered: tuple[Remember, ...] = ()
     side: int | None = None  # which side of the rule at `start` this branch takes
 
 
@@ -150,8 +155,11 @@ def plain_target(
     table: Table, at: Branch, hit: int, seen: Seen, dice: Dice | None, waiting: list[Branch]
 ) -> Target | None:
     """What a rule that matched comes to: a jump, a verdict or a rewrite; None goes on below it."""
-    rule = at.chain.lines[hit].rule
-    target = rule.target
+    rule, target = at.chain.lines[hit].rule, at.chain.lines[hit].rule.target
+    at.remembered += at.chain.lines[hit].remembers
+    if isinstance(target, Update):
+        at.remembered += (Remember(target.name, table.sets[target.name].timeout or 0, NFT_SIZE),)
+        return None
     if isinstance(target, Marking):
         set_mark(at, target.mark, rule)
         target = target.then
@@ -162,7 +170,8 @@ def plain_target(
         return verdict(table, target.name, target.fields, seen.packet, seen.protocol)
     if isinstance(target, SetMark):
         set_mark(at, target, rule)
-    return None if isinstance(target, SetMark | Update) else target
+        return None
+    return target
 
 
 def set_mark(at: Branch, target: SetMark, rule: Rule) -> None:
@@ -233,7 +242,9 @@ def go_back(at: Branch) -> bool:
 
 
 def decision(table: Table, at: Branch, target: Target, rule: Rule | None) -> Decision:
-    return Decision(target, rule, at.path, at.mark, at.marked, at.visited, table.tool)
+    return Decision(
+        target, rule, at.path, at.mark, at.marked, at.visited, table.tool, at.remembered
+    )
 
 
 # --- chains made ready -------------------------------------------------------------------
@@ -271,9 +282,11 @@ def exact_destination(rule: Rule) -> int | None:
 
 def compile_rule(rule: Rule) -> Line:
     checks, one_in = [], 0
+    recent = (m for m in rule.matches if isinstance(m, Recent) and m.action == "set")
+    remembers = tuple(Remember(m.name, m.seconds, RECENT_SIZE) for m in recent)
     for match in rule.matches:
         if isinstance(match, Statistic):
             one_in = match.one_in
         elif not isinstance(match, Comment):
             checks.append(check_of(match))
-    return Line(tuple(checks), one_in, rule)
+    return Line(tuple(checks), one_in, remembers, rule)

@@ -29,8 +29,15 @@ from labkit.kernel.nft_sets import holds
 from labkit.kernel.packet import Packet
 
 
+def nobody(name: str) -> bool:
+    return False
+
+
 class Seen(msgspec.Struct):
-    """A packet at a hook: everything that a rule can ask about, but its mark."""
+    """A packet at a hook: everything that a rule can ask about, but its mark.
+
+    `known` says whether the packet's source is in a list of clients.
+    """
 
     here: Host
     packet: Packet
@@ -40,6 +47,7 @@ class Seen(msgspec.Struct):
     in_device: str = ""
     out_device: str = ""
     states: frozenset[str] = frozenset()
+    known: Callable[[str], bool] = nobody
 
 
 Check = Callable[[Seen, int], bool]
@@ -113,8 +121,8 @@ def addrtype(match: AddrType) -> Check:
 
 
 def recent(match: Recent) -> Check:
-    """The list of `recent` has no memory here yet: `--rcheck` never finds, `--set` always does."""
-    return lambda seen, mark: match.action == "set"
+    """`--set` matches always; that it remembers the packet's source is `follow`'s to see to."""
+    return lambda seen, mark: match.action == "set" or seen.known(match.name)
 
 
 def in_set(match: InSet) -> Check:
@@ -122,9 +130,8 @@ def in_set(match: InSet) -> Check:
 
 
 def lookup(match: Lookup) -> Check:
-    """A set that packets fill has no memory here yet: nothing is found in it."""
     return lambda seen, mark: holds(
-        seen.here.netns.ruleset.tables, match, seen.packet, seen.protocol
+        seen.here.netns.ruleset.tables, match, seen.packet, seen.protocol, seen.known
     )
 
 

@@ -109,7 +109,11 @@ class Statistic(msgspec.Struct, frozen=True):
 
 
 class Recent(msgspec.Struct, frozen=True):
-    """`-m recent --name X --rcheck --seconds 10800 --reap`, or `--set`."""
+    """`-m recent --name X --rcheck --seconds 10800 --reap`, or `--set`.
+
+    With `--set` the seconds are not printed: they say when the lab may forget the client,
+    because no rule will ask for it any more.
+    """
 
     name: str
     action: Literal["rcheck", "set"]

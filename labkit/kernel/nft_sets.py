@@ -36,8 +36,19 @@ def set_of(tables: tuple[Table, ...], name: str, family: str) -> NftSet:
     raise AssertionError(f"no nft set {name} in family {family}")
 
 
-def holds(tables: tuple[Table, ...], match: Lookup, packet: Packet, protocol: str) -> bool:
-    """Whether the packet's key is an element of the set that a `Lookup` names."""
+def holds(
+    tables: tuple[Table, ...],
+    match: Lookup,
+    packet: Packet,
+    protocol: str,
+    known: Callable[[str], bool],
+) -> bool:
+    """Whether the packet's key is an element of the set that a `Lookup` names.
+
+    What packets themselves put into a set is asked of `known`, by the set's name.
+    """
     family = "ip" if packet.src.version == 4 else "ip6"
-    elements = set_of(tables, match.name, family).elements
-    return key_of(match.fields, packet, protocol) in elements
+    found = set_of(tables, match.name, family)
+    if found.timeout is not None:
+        return known(match.name)
+    return key_of(match.fields, packet, protocol) in found.elements

@@ -146,7 +146,7 @@ class Writer(msgspec.Struct, frozen=True, kw_only=True):
         note = self._note(service.name)
         # A pod that reaches itself must see another address than its own as the source.
         loop = Rule((Source(host(endpoint.address)), *note), MARK_MASQ)
-        seen = (nf.Recent(name, "set"),) if service.affinity is not None else ()
+        seen = (nf.Recent(name, "set", service.affinity),) if service.affinity is not None else ()
         proto = Proto(service.protocol.lower(), module=True)
         dnat = nf.Dnat(endpoint.address, endpoint.port)
         rules[f"nat {name}"] = [loop, Rule((*note, *seen, proto), dnat)]
