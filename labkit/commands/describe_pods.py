@@ -118,7 +118,8 @@ def _ports(ports: Sequence[Plain]) -> Lines:
 
 
 def _state(title: str, state: Plain) -> Lines:
-    kind, detail = next(iter(state.items()), ("waiting", {}))
+    waiting: tuple[str, Plain] = ("waiting", {})
+    kind, detail = next(iter(state.items()), waiting)
     yield f"    {title}:\t{kind.capitalize()}"
     if detail.get("reason"):
         yield f"      Reason:\t{detail['reason']}"
@@ -235,7 +236,7 @@ def _placement(spec: Plain, indent: str) -> Lines:
 
 
 def _toleration(item: Plain) -> str:
-    text = item.get("key", "")
+    text = str(item.get("key", ""))
     if item.get("value"):
         text += f"={item['value']}"
     if item.get("effect"):

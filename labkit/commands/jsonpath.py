@@ -266,4 +266,4 @@ def _compared(one: Any, operator: str, other: Any) -> bool:
         ">": one > other,
         ">=": one >= other,
     }
-    return tests[operator]
+    return bool(tests[operator])
