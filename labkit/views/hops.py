@@ -70,8 +70,12 @@ def _told(trace: Trace) -> Iterator[tuple[Hop, str]]:
 def untold(connection: Connection) -> int:
     """How many deciding hops are left out, because the packet went round in circles."""
     traces = (connection.request, *((connection.reply,) if connection.reply else ()))
-    loud = sum(len([h for h in t.hops if not h.quiet]) for t in traces)
-    return max(loud - len(steps(connection)), 0)
+    return sum(map(_loud, traces)) - len(steps(connection))
+
+
+def _loud(trace: Trace) -> int:
+    """How many hops decide something, the last one in any case."""
+    return sum(not hop.quiet for hop in trace.hops[:-1]) + 1
 
 
 def title_of(connection: Connection, netns: str) -> str:
@@ -132,7 +136,7 @@ def journey(connection: Connection) -> str:
     """The answer in one sentence with its numbers: the first line of a connection's twin."""
     told = steps(connection)
     there = [s for s in told if s.leg == "request"]
-    back = len(told) - len(there)
+    back = _loud(connection.reply) if connection.reply else 0
     last = there[-1]
     ways = {
         "answered": f"is answered by {last.title}",
@@ -142,7 +146,7 @@ def journey(connection: Connection) -> str:
     }
     if told[-1].leg == "reply" and connection.outcome == "timed out":
         ways["timed out"] = f"times out; the answer is lost at {told[-1].title}"
-    hops = f"{_count(len(there))} there" + (f" and {back} back" if back else "")
+    hops = f"{_count(_loud(connection.request))} there" + (f" and {back} back" if back else "")
     return f"{hops}: {there[0].title} asks {connection.target} and {ways[connection.outcome]}."
 
 

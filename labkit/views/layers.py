@@ -87,10 +87,20 @@ def _shape(machine: Place, stay: list[Step], first: bool, last: bool) -> Shape:
         born_here = stay[0].hop.netns == machine.netns and stay[0].hop.stage != "socket"
         if born_here:
             return "rise" if stay[-1].hop.netns != machine.netns else "start"
-        return "turn"
+        return "turn" if _stays(machine, stay) else "start"
     if first:
         return "start"
     return "end" if last else "through"
+
+
+def _stays(machine: Place, stay: list[Step]) -> bool:
+    """Whether a packet that ended on its first machine was on its way to a process there."""
+    last = stay[-1].hop
+    if last.netns != machine.netns or last.stage in ("socket", "INPUT"):
+        return last.netns != stay[0].hop.netns or last.stage == "socket"
+    inside = {k.name for k in machine.links if k.kind in ("bridge", "loopback") or k.master}
+    routes = [s.hop for s in stay if s.hop.netns == machine.netns and s.hop.stage == "route"]
+    return bool(routes) and routes[-1].device in inside
 
 
 def _cut(shape: Shape, machine: Place, stay: list[Step]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labkit.traffic.connection import Connection, Place
 from labkit.views.figure import Figure, figure
-from labkit.views.hops import END, title, twin
+from labkit.views.hops import DONE, END, title, twin
 from labkit.views.layers import Layer
 from labkit.views.marks import COLOUR, disc, end_mark
 from labkit.views.scene import LEFT, STEP, Row, Scene, Segment, Side, Stop, scene
@@ -60,7 +60,7 @@ def _side(side: Side, found: Scene) -> str:
     for layer in DEVICE:
         y, link = found.y(layer), _device(side.place, layer)
         if y is not None and link:
-            parts.append(_device_box(side, y, layer, side.place))
+            parts.append(_device_box(side, y, layer, found))
     return "".join(parts)
 
 
@@ -109,22 +109,35 @@ def _device(place: Place, layer: Layer) -> str:
     return next(named, "")
 
 
-def _device_box(side: Side, y: float, layer: Layer, place: Place) -> str:
+def _device_box(side: Side, y: float, layer: Layer, found: Scene) -> str:
     double = layer == "tunnel"
     x, w = side.x + 8, side.width - 16
-    address = next(iter(place.addresses(_device(place, layer))), "")
-    middle = side.x + side.width / (4 if side.halves or side.passed else 2)
+    address = next(iter(side.place.addresses(_device(side.place, layer))), "")
+    words = "" if _busy(side, layer, address) else str(address)
     return "".join([
         rect(x, y - 14, w, 28, "paper", "wrap" if double else "line", rx=4),
         rect(x + 3, y - 11, w - 6, 22, "none", "wrap", rx=2) if double else "",
-        text(middle, y + 4.5, "" if _busy(side, layer, address) else str(address), "m x s mid"),
+        text(side.x + side.width * _free(side, y, found), y + 4.5, words, "m x s mid"),
     ])  # fmt: skip
+
+
+def _free(side: Side, y: float, found: Scene) -> float:
+    """Where on a device its address stands: away from inner lanes and from an end's words."""
+    right = side.x + side.width
+    ends = [s for s in found.stops if s.y == y and side.x < s.x < right and _bad(s)]
+    if ends:
+        return 1 / 4 if ends[0].x > side.middle else 3 / 4
+    return 1 / 4 if side.halves else 1 / 2
+
+
+def _bad(stop: Stop) -> bool:
+    return stop.step.end not in ("", DONE)
 
 
 def _busy(side: Side, layer: Layer, address: object) -> bool:
     """Whether stations with their words, or an arch, leave no room for a device's address."""
     if side.passed:
-        return side.width / 2 - 56 < mono(str(address), 11.5)
+        return side.width - 116 < mono(str(address), 11.5)
     return side.width < 240 and layer == "tunnel"
 
 
@@ -186,7 +199,7 @@ def _segment(segment: Segment) -> str:
 
 
 def _stop(stop: Stop, found: Scene) -> str:
-    if stop.step.end not in ("", "delivered"):
+    if _bad(stop):
         return _mark(stop, found)
     word = stop.step.hop.action if len(stop.step.hop.action) * 7.2 < stop.room else ""
     dot = disc(stop.step, stop.x, stop.y)
@@ -219,10 +232,10 @@ def _mark(stop: Stop, found: Scene) -> str:
 
 def _mark_words(stop: Stop, found: Scene) -> str:
     words, detail = END[stop.step.end][1], f"{stop.step.number} · {stop.step.hop.action}"
-    if stop.y > found.floor:
-        detail = ""
     if stop.word == "above":
         return text(stop.x, stop.y - 26, words, "b stop mid")
     way, anchor = (1, "") if stop.word == "right" else (-1, " end")
+    if stop.y > found.floor or any(found.y(layer) == stop.y for layer in DEVICE):
+        return text(stop.x + 28 * way, stop.y + 5, words, "b stop halo" + anchor)
     first = text(stop.x + 28 * way, stop.y - 1, words, "b stop" + anchor)
     return first + text(stop.x + 28 * way, stop.y + 14, detail, "x" + anchor)

@@ -16,6 +16,7 @@ from labkit.views.hops import DONE, Step, steps, wrapped
 from labkit.views.layers import Layer, Visit, layer_of, places_in, rows_for, visits
 from labkit.views.svg import WIDTH
 
+Word = Literal["right", "left", "above"]
 LEFT, GAP, TOP, STEP, LANE = 116, 14, 70, 40, 26
 NARROW = 116  # px of a side without layers: the router, the outside
 
@@ -50,7 +51,7 @@ class Stop(msgspec.Struct, frozen=True):
     step: Step
     x: float
     y: float
-    word: Literal["right", "left", "above"]
+    word: Word
     room: float
 
 
@@ -152,8 +153,7 @@ def _lanes(visit: Visit, side: Side, other: float | None) -> tuple[float, float]
         return (left, right) if request or not side.halves else (mid + LANE, mid - LANE)
     if visit.shape == "through":
         # The arch of the reply spans that of the request, so that neither crosses the other.
-        lone = len(visit.up + visit.down) == 1
-        reach = (22 if request else 40) if lone else side.width / 2 - (52 if request else 20)
+        reach = side.width / 2 - (52 if request else 20) if side.layered else 22 if request else 40
         return (mid + reach, mid - reach) if request else (mid - reach, mid + reach)
     if not side.layered and visit.shape == "end" and len(visit.up) == 1 and visit.up[0].end != DONE:
         return mid, mid
@@ -174,6 +174,8 @@ def _stops(visit: Visit, sides: tuple[Side, ...], rows: tuple[Row, ...]) -> tupl
         read = part if falls else tuple(reversed(part))
         at = places_in(keys, tuple(layer_of(s.hop, falls=falls) for s in read))
         word, room = _words(x, side)
+        if visit.shape == "through":  # the reply's lanes leave no room outside the request's
+            room = 2 * abs(x - side.middle) - 34 if visit.leg == "request" else 0
         found = [Stop(s, x, rows[i].y, word, room) for s, i in zip(read, at, strict=True)]
         return found if falls else found[::-1]
 
@@ -190,7 +192,7 @@ def _arch(stop: Stop, side: Side) -> Stop:
     return Stop(stop.step, side.middle, stop.y - (0 if request else 44), "above", 42)
 
 
-def _words(x: float, side: Side) -> tuple[Literal["right", "left", "above"], float]:
+def _words(x: float, side: Side) -> tuple[Word, float]:
     """Words stand where there is more room up to the next lane or the edge."""
     if side.halves:
         outer = min(x - side.x, side.x + side.width - x) < LANE + 1
@@ -216,11 +218,12 @@ def _loop_end(
 ) -> tuple[Stop, ...]:
     """The end of a packet that comes back to a machine: it is lost on the wire between them."""
     seen = {s.number for v in drawn for s in (*v.down, *v.up)}
-    last = told[-1]
-    if last.number in seen or last.leg != drawn[-1].leg:
+    last = [s for s in told if s.leg == drawn[-1].leg][-1]
+    if last.number in seen:
         return ()
     down, _ = _ways(drawn[-1], sides)
-    return (Stop(last, down, rows[-1].y + 2, "right", 200),)
+    word: Word = "left" if down > WIDTH / 2 else "right"
+    return (Stop(last, down, rows[-1].y + 2, word, 200),)
 
 
 def _segments(
@@ -236,27 +239,28 @@ def _segments(
         one, two = home[before.step.number], home.get(stop.step.number)
         request = stop.step.leg == "request"
         leave = _ways(one, sides)[0]
+        start = f"M{before.x:g} {before.y:g}"
+        if one.shape == "through" and one is not two and before.x != leave:
+            lift = before.y - _lift(before)  # the arch over a step that is the last one here
+            start += f"V{lift:g}H{leave:g}"
         if two is None:
-            d = _path(before, leave, wire, stop.x, stop.y)
+            d = f"{start}V{wire:g}H{stop.x:g}V{stop.y:g}"
         elif one is two:
-            bend = deepest + (30 if request else 18)
-            if one.shape == "through":
-                bend = min(before.y, stop.y)
-            d = _path(before, before.x, bend if before.x != stop.x else stop.y, stop.x, stop.y)
+            bend = min(before.y, stop.y) - _lift(before)
+            if one.shape != "through":
+                bend = deepest + (30 if request else 18)
+            turn = f"V{bend:g}H{stop.x:g}" if before.x != stop.x else ""
+            d = f"{start}{turn}V{stop.y:g}"
         else:
             enter = _ways(two, sides)[1]
-            d = _path(before, leave, wire + (6 if request else -6), enter, stop.y, stop.x)
+            aside = f"H{stop.x:g}" if stop.x != enter else ""
+            d = f"{start}V{wire + (6 if request else -6):g}H{enter:g}V{stop.y:g}{aside}"
         found.append(Segment(stop.step, d, wrapped(stop.step.hop.before)))
     return tuple(found)
 
 
-def _path(
-    a: Stop, leave: float, bend: float, enter: float, y: float, x: float | None = None
-) -> str:
-    """From a stop by its lane to a bend, across, by another lane to `y`, and aside to `x`."""
-    points = [(a.x, a.y), (leave, a.y), (leave, bend), (enter, bend), (enter, y), (x or enter, y)]
-    d, (px, py) = f"M{a.x:g} {a.y:g}", points[0]
-    for px2, py2 in points[1:]:
-        d += f"H{px2:g}" if px2 != px else f"V{py2:g}" if py2 != py else ""
-        px, py = px2, py2
-    return d
+def _lift(stop: Stop) -> float:
+    """How far over a step an arch turns; a lone step stands on top of its arch."""
+    if stop.word == "above":
+        return 0
+    return 18 if stop.step.leg == "request" else 32

@@ -10,13 +10,15 @@ from labkit import views
 from labkit.views.stepper import frames
 from labkit.views.theme import CSS
 from tests.browser.lab import OUTPUTS
+from tests.units.views.faulty import REAL
 from tests.units.views.made import MADE, cluster_ip, dropped
 from tests.units.views.shop import CLUSTERS
 
 pytestmark = pytest.mark.needs("chromium")
 
 SVGS = {
-    **{f"path, {name}": lambda make=make: views.path(make()).svg for name, make in MADE.items()},
+    **{f"path, {name}": lambda make=make: views.path(make()).svg
+       for name, make in (MADE | REAL).items()},
     **{f"topology, {name}": lambda make=make: views.topology(make()).svg
        for name, make in CLUSTERS.items()},
     "system pods": lambda: views.topology(CLUSTERS["shop"](), system=True).svg,
@@ -60,7 +62,7 @@ def test_no_label_meets_another_or_leaves_the_picture(plain, svg):
         assert plain.locator("svg").evaluate(FAULTS) == []
 
 
-@pytest.mark.parametrize("made", MADE.values(), ids=MADE)
+@pytest.mark.parametrize("made", (MADE | REAL).values(), ids=MADE | REAL)
 def test_no_label_of_a_header_stack_meets_another(plain, made):
     style = f"<style>{CSS}</style>"
     for frame in frames(made()):

@@ -11,9 +11,11 @@ from labkit.views.layers import rows_for
 from labkit.views.scene import scene
 from labkit.views.stack import HEIGHT, headers, payload, total
 from labkit.views.stepper import frames, mtu, shell
+from tests.units.views.faulty import REAL
 from tests.units.views.made import IP, MADE, SYN, TOLD, circles, cluster_ip, outer, outside, refused
 
-SCENES = pytest.mark.parametrize("made", MADE.values(), ids=MADE)
+ALL = {**MADE, **REAL}
+SCENES = pytest.mark.parametrize("made", ALL.values(), ids=ALL)
 
 
 @SCENES
@@ -26,7 +28,7 @@ def test_no_two_stops_stand_on_one_spot(made):
 @SCENES
 def test_the_numbers_of_the_stops_run_on(made):
     numbers = [stop.step.number for stop in scene(made()).stops]
-    if made is not circles:
+    if made not in (circles, REAL["a circle"]):
         assert numbers == list(range(1, len(numbers) + 1))
     assert numbers == sorted(numbers)
 
