@@ -28,14 +28,14 @@ def main() -> None:
 
 
 def take(server: Server) -> None:
-    """The first stepper of the first lesson, two steps into the packet's way."""
+    """The first stepper of the first lesson, three steps into the packet's way."""
     with browser(server) as jupyter:
         jupyter.width(WIDTH, HEIGHT)
         jupyter.open_notebook(LESSON)
         jupyter.run_all()
         stepper = jupyter.page.locator(f"{OUTPUTS} [data-step]").first
         stepper.locator("input[type=range]").first.focus()
-        for _ in range(2):
+        for _ in range(3):
             jupyter.page.keyboard.press("ArrowRight")
         stepper.evaluate("e => e.closest('.jp-Cell').scrollIntoView()")
         jupyter.settle()

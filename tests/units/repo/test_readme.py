@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -49,9 +50,17 @@ def test_every_link_inside_the_repository_leads_somewhere(page):
     assert not [target for target in near if not (ROOT / target).exists()]
 
 
-def test_every_lesson_has_its_row():
-    lessons = {path.name for path in ROOT.glob("notebooks/L*.ipynb")}
-    assert lessons == set(re.findall(r"\(notebooks/(L[^)]+\.ipynb)\)", README.read_text()))
+def minutes(lesson: Path) -> int:
+    """What the lesson's card says: the lesson and its exercises."""
+    card = json.loads(lesson.read_text())["metadata"]["labkit"]
+    return card["teach"] + card["exercise"]
+
+
+def test_every_lesson_has_its_row_with_its_minutes():
+    lessons = {path.name: minutes(path) for path in ROOT.glob("notebooks/L*.ipynb")}
+    row = re.compile(r"\(notebooks/(L[^)]+\.ipynb)\).*\| (\d+) \|$", re.MULTILINE)
+    rows = row.findall(README.read_text())
+    assert {name: int(number) for name, number in rows} == lessons
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -69,5 +78,5 @@ def test_every_python_file_that_is_named_exists(page):
 
 
 if __name__ == "__main__":
-    text = OUTPUT.sub(lambda _: printed(), README.read_text())
-    Path(README).write_text(text)
+    text = OUTPUT.sub(lambda _: printed(), README.read_text(), count=1)
+    README.write_text(text)
