@@ -312,6 +312,13 @@ def tell_marks(journey: Journey, at: At, decision: Decision, table: str) -> None
         at.packet = after
 
 
+def remember_refused(journey: Journey, at: At) -> None:
+    """A first packet gets no further: the error that goes back still knows its connection."""
+    if at.tracked is not None and not at.tracked.known:
+        entry = replace(at.tracked.entry, confirmed=False, expires=journey.now)
+        journey.entries(at.here.netns.name).append(entry)
+
+
 REASONS: dict[str, IcmpKind] = {
     "icmp-port-unreachable": "port-unreachable",
     "icmp-host-unreachable": "host-unreachable",
@@ -328,8 +335,5 @@ def reject(journey: Journey, at: At, target: Reject, table: str, why: str) -> En
     name, kind = at.here.netns.name, REASONS[target.reason]
     says = f"A rule refuses the packet and tells its sender so: ICMP {kind}."
     journey.hop(name, at.hook, "reject", why, says, at.packet, table=table)
-    tracked = at.tracked
-    if tracked is not None and not tracked.known:
-        entry = replace(tracked.entry, confirmed=False, expires=journey.now)
-        journey.entries(name).append(entry)
+    remember_refused(journey, at)
     return End("refused", name, at.packet, icmp_error(at.here, at.packet, kind))

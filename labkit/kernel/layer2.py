@@ -15,6 +15,7 @@ from labkit.kernel.rows import fdb_row, link_row, route_row, vxlan_row
 from labkit.kernel.segment import answerer, other_end, port_towards
 
 replace = msgspec.structs.replace
+VLAN_TAG = 4  # bytes that a device takes beyond its MTU, in case they are a VLAN tag
 NESTED = 4  # tunnels within tunnels that the kernel bears
 
 
@@ -41,10 +42,14 @@ def transmit(journey: Journey, step: Transmit) -> Step:
 
 
 def over_cable(journey: Journey, netns: str, link: Link, packet: Packet) -> Step:
+    """A cable swallows what its far end cannot take.
+
+    Source: is_skb_forwardable, Linux net/core/dev.c.
+    """
     far = other_end(journey.network, netns, link.name)
     if far is None:
         return lost(journey, netns, "link", link, packet, "The cable's other end is down.")
-    if packet.size > journey.host(far[0]).links[far[1]].mtu:
+    if packet.size > journey.host(far[0]).links[far[1]].mtu + VLAN_TAG:
         there = journey.host(far[0]).links[far[1]]
         says = f"The other end takes {there.mtu} bytes at most; {packet.size} vanish in silence."
         return lost(journey, far[0], "link", there, packet, says)
@@ -150,7 +155,7 @@ def bridge(journey: Journey, step: Bridge) -> Step:
         if end is not None:
             return end
         packet = at.packet
-    if packet.size > port.mtu:
+    if packet.size > port.mtu + VLAN_TAG:
         says = f"The port takes {port.mtu} bytes at most; {packet.size} vanish in silence."
         return lost(journey, step.netns, "bridge", port, packet, says)
     row = fdb_row(port, Fdb(packet.mac, permanent=False), step.bridge)

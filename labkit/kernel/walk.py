@@ -16,7 +16,7 @@ import msgspec
 
 from labkit.kernel.answers import icmp_error
 from labkit.kernel.conntrack import Conntrack
-from labkit.kernel.crossing import At, cross
+from labkit.kernel.crossing import At, cross, remember_refused
 from labkit.kernel.dice import Dice
 from labkit.kernel.filtering import Decision, evaluate
 from labkit.kernel.host import Host, Way, host, look_up, source_for
@@ -262,7 +262,7 @@ def forward(journey: Journey, here: Host, at: At, way: Way | None) -> Step:
         return End("dropped", name, packet)
     if way is None:
         says = f"No route leads to {packet.dst}."
-        return complain(journey, here, packet, "net-unreachable", "unreachable", "", says)
+        return complain(journey, at, "net-unreachable", "unreachable", "", says)
     row = route_row(way.route)
     if way.route.kind == "blackhole":
         says = f"The route to {packet.dst} says: blackhole."
@@ -270,14 +270,14 @@ def forward(journey: Journey, here: Host, at: At, way: Way | None) -> Step:
         return End("dropped", name, packet)
     if way.route.kind == "unreachable":
         says = f"The route to {packet.dst} says: unreachable."
-        return complain(journey, here, packet, "host-unreachable", "unreachable", row, says)
+        return complain(journey, at, "host-unreachable", "unreachable", row, says)
     if packet.ttl <= 1:
         says = "The packet's time to live is used up."
-        return complain(journey, here, packet, "time-exceeded", "ttl-exceeded", row, says)
+        return complain(journey, at, "time-exceeded", "ttl-exceeded", row, says)
     most = mtu(here, way)
     if packet.size > most and packet.dont_fragment:
         says = f"{packet.size} bytes do not fit {way.dev}, which takes {most}."
-        return complain(journey, here, packet, "fragmentation-needed", "too-big", row, says, most)
+        return complain(journey, at, "fragmentation-needed", "too-big", row, says, most)
     at.packet = replace(packet, ttl=packet.ttl - 1)
     tell_route(journey, name, way, packet, at.packet)
     at.hook, at.out_device = "FORWARD", way.dev
@@ -292,8 +292,7 @@ FORWARDING: Mapping[int, str] = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all
 
 def complain(
     journey: Journey,
-    here: Host,
-    packet: Packet,
+    at: At,
     kind: IcmpKind,
     outcome: Outcome,
     why: str,
@@ -301,9 +300,10 @@ def complain(
     most: int = 0,
 ) -> End:
     """The packet ends here, and an ICMP error tells its sender why."""
-    name = here.netns.name
+    name, packet = at.here.netns.name, at.packet
     journey.hop(name, "route", "reject", why or "Network is unreachable", says, packet)
-    return End(outcome, name, packet, icmp_error(here, packet, kind, most))
+    remember_refused(journey, at)
+    return End(outcome, name, packet, icmp_error(at.here, packet, kind, most))
 
 
 def mtu(here: Host, way: Way) -> int:
