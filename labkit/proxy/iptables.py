@@ -18,6 +18,7 @@ from labkit.kernel.netfilter import Comment, CtState, Jump, Mark, Rule, SetMark,
 from labkit.kernel.netns import Part
 from labkit.kernel.routes import Prefix
 from labkit.proxy.base import FAMILIES, MASQUERADE_MARK, Family, NodeView
+from labkit.proxy.health import health_sockets
 from labkit.proxy.iptables_rules import Rules, Writer
 from labkit.proxy.services import ServicePort, usable_endpoints
 from labkit.proxy.tables import BASES, LOOPBACK, iptables_table
@@ -100,7 +101,8 @@ class Iptables(msgspec.Struct, frozen=True):
         ]
         # 127.0.0.1:nodePort works only if the kernel routes what comes from or goes to 127/8.
         localnet = {"net.ipv4.conf.all.route_localnet": 1} if node.localhost_node_ports else {}
-        return Part(tables=tuple(tables), sysctls=localnet)
+        sockets = health_sockets(services)
+        return Part(tables=tuple(tables), sysctls=localnet, sockets=sockets)
 
     def tables(
         self, services: tuple[ServicePort, ...], node: NodeView, family: Family, version: int

@@ -17,6 +17,7 @@ from labkit.kernel import netfilter as nf
 from labkit.kernel.netfilter import Chain, Comment, CtState, Jump, Lookup, Rule, VerdictMap
 from labkit.kernel.netns import Part
 from labkit.proxy.base import FAMILIES, MASQUERADE_MARK, Family, NodeView
+from labkit.proxy.health import health_sockets
 from labkit.proxy.nftables_rules import MARK, Writer, Writing
 from labkit.proxy.services import ServicePort, usable_endpoints
 from labkit.proxy.tables import BASES, iptables_table
@@ -78,7 +79,7 @@ class Nftables(msgspec.Struct, frozen=True):
                 tables += [iptables_table(name, family) for name in BASES]
                 mine = tuple(s for s in services if s.cluster_ip.version == version)
                 tables.append(nft_table(mine, node, family, version))
-        return Part(tables=tuple(tables))
+        return Part(tables=tuple(tables), sockets=health_sockets(services))
 
 
 def nft_table(

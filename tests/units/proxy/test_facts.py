@@ -1,0 +1,252 @@
+"""One test for each row of tests/conformance/cases/proxy-facts.jsonl that the proxy answers for."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import msgspec
+import pytest
+
+from labkit.api.core import (
+    ClientIPConfig,
+    Service,
+    ServicePortSpec,
+    SessionAffinityConfig,
+)
+from labkit.kernel.dice import SeededDice
+from labkit.proxy import service_ports
+from labkit.proxy.health import health_answer
+from labkit.proxy.services import Endpoint, ServicePort
+from labkit.proxy.stale import without_stale
+from labkit.traffic.connect import connect
+from labkit.traffic.program import program
+from tests.clusters import node, pod, service, slice_of, state_of
+
+MODES = ("iptables", "nftables")
+both = pytest.mark.parametrize("mode", MODES)
+PODS = tuple(pod(f"shop-{i}", f"10.244.{i}.5", on=i) for i in (1, 2, 3))
+
+
+def sticky(mode: str, *, seconds: int = 60, pods=PODS, ports=None):
+    """Three nodes, a client on node-1, and a Service with sessionAffinity ClientIP."""
+    config = SessionAffinityConfig(client_ip=ClientIPConfig(timeout_seconds=seconds))
+    spec = {"session_affinity": "ClientIP", "session_affinity_config": config}
+    (shop, slice_) = service("shop", "10.96.10.20", *pods, type="NodePort", **spec)
+    ports = ports or (ServicePortSpec(port=80, target_port=8080, node_port=30080),)
+    spec_ = msgspec.structs.replace(shop.spec, ports=ports)
+    shop = msgspec.structs.replace(shop, spec=spec_)
+    others = (pod("client", "10.244.1.9"), pod("other", "10.244.2.9", on=2))
+    return state_of(node(1), node(2), node(3), *PODS, *others, shop, slice_, proxy_mode=mode)
+
+
+class Client:
+    """Connects again and again, and carries on what the kernels remember."""
+
+    def __init__(self, state, seed=0):
+        self.state, self.dice, self.conntrack, self.sport = state, SeededDice(seed), {}, 40000
+
+    def at(self, now, target="10.96.10.20:80", source="pod/client"):
+        """The address that answered at `now`, seconds."""
+        self.sport += 1
+        made = connect(
+            self.state,
+            program(self.state),
+            source,
+            target,
+            sport=self.sport,
+            conntrack=self.conntrack,
+            dice=self.dice,
+            now=now,
+        )
+        self.conntrack = made.conntrack
+        assert made, f"\n{made}"
+        return str(made.request.packet.dst)
+
+
+def answers(mode, *asked, **how):
+    """Who answered the connections, for each of 20 seeds."""
+    found = []
+    for seed in range(20):
+        client = Client(sticky(mode, **how), seed)
+        found.append([client.at(*each) for each in asked])
+    return found
+
+
+@both
+def test_affinity_same_client_sticks(mode):
+    assert all(first == second for first, second in answers(mode, (0,), (30,)))
+
+
+@both
+def test_affinity_expires(mode):
+    pairs = answers(mode, (0,), (61,))
+    assert {second for first, second in pairs if first == "10.244.1.5"} > {"10.244.1.5"}
+
+
+@both
+def test_affinity_is_refreshed_by_new_connections(mode):
+    assert all(len(set(row)) == 1 for row in answers(mode, (0,), (50,), (100,)))
+
+
+@both
+def test_affinity_asks_only_for_the_source_address(mode):
+    """`Client` takes another source port each time."""
+    assert all(len(set(row)) == 1 for row in answers(mode, *[(0,)] * 5))
+
+
+@both
+def test_affinity_is_shared_by_all_addresses_of_a_port(mode):
+    pairs = answers(mode, (0, "10.96.10.20:80"), (1, "192.168.7.11:30080"))
+    assert all(first == second for first, second in pairs)
+
+
+@both
+def test_affinity_is_not_shared_between_ports(mode):
+    state = sticky(
+        mode,
+        ports=(
+            ServicePortSpec(port=80, target_port=8080, name="a"),
+            ServicePortSpec(port=443, target_port=8080, name="b"),
+        ),
+    )
+    slices = [slice_of("shop", *PODS, port_name=name) for name in ("a", "b")]
+    (first, second) = (msgspec.structs.replace(s.metadata, name=s.ports[0].name) for s in slices)
+    slices = [
+        msgspec.structs.replace(s, metadata=m) for s, m in zip(slices, (first, second), strict=True)
+    ]
+    state = state_of(*state, *slices, proxy_mode=mode)
+    pairs = []
+    for seed in range(20):
+        client = Client(state, seed)
+        pairs.append((client.at(0), client.at(0, "10.96.10.20:443")))
+    assert any(one != other for one, other in pairs)
+
+
+@both
+def test_affinity_lives_in_each_nodes_kernel(mode):
+    """The same client address by way of two nodes: from outside, with the source hidden."""
+    pairs = []
+    for seed in range(20):
+        client = Client(sticky(mode), seed)
+        first = client.at(0, "192.168.7.11:30080", "outside")
+        pairs.append((first, client.at(0, "192.168.7.12:30080", "outside")))
+    assert any(one != other for one, other in pairs)
+
+
+@both
+def test_affinity_to_an_endpoint_that_is_gone_is_chosen_anew(mode):
+    client = Client(sticky(mode))
+    gone = client.at(0)
+    client.state = sticky(mode, pods=[p for p in PODS if str(p.addresses[0]) != gone])
+    assert client.at(1) != gone
+
+
+def test_affinity_timeout_is_three_hours_unless_told():
+    shop = service("shop", "10.96.10.20", session_affinity="ClientIP")
+    (found,) = service_ports(state_of(shop))
+    assert found.affinity == 10800
+
+
+def test_a_list_of_recent_holds_a_hundred_clients_and_a_set_of_nft_more():
+    from labkit.kernel.clients import RECENT_SIZE, Remember, knows, remember
+
+    rows, first = [], ip_address("10.0.0.0")
+    for i in range(RECENT_SIZE + 1):
+        remember(rows, Remember("KUBE-SEP-X", 60, RECENT_SIZE), first + i, 0.0)
+    known = [knows(rows, "KUBE-SEP-X", first + i, 1.0) for i in range(RECENT_SIZE + 1)]
+    assert known == [False] + [True] * RECENT_SIZE
+
+
+# --- conntrack ---------------------------------------------------------------------------
+
+
+@both
+def test_an_established_connection_survives_the_end_of_its_endpoint(mode):
+    client = Client(sticky(mode))
+    before = client.at(0)
+    client.state = sticky(mode, pods=[p for p in PODS if str(p.addresses[0]) != before])
+    client.sport -= 1  # the same connection
+    assert client.at(5) == before
+
+
+def dns_port(*addresses, serving=True):
+    ends = tuple(Endpoint(ip_address(a), 53, serving=serving) for a in addresses)
+    ip = ip_address("10.96.0.10")
+    made = {"name": "kube-system/kube-dns:dns", "protocol": "UDP", "cluster_ip": ip, "port": 53}
+    return ServicePort(endpoints=ends, node_port=30053, **made)
+
+
+def udp_entry(asked: str, port: int, answers_from: str):
+    from labkit.kernel.conntrack import Entry, Tuple
+
+    client = ip_address("10.244.1.9")
+    return Entry(
+        original=Tuple("UDP", client, 5000, ip_address(asked), port),
+        reply=Tuple("UDP", ip_address(answers_from), 53, client, 5000),
+    )
+
+
+STALE = {
+    # what it shows: (asked address and port, who answers, kept)
+    "its endpoint still serves": ("10.96.0.10", 53, "10.244.1.5", True),
+    "its endpoint is gone": ("10.96.0.10", 53, "10.244.1.6", False),
+    "begun when there was no endpoint": ("10.96.0.10", 53, "10.96.0.10", False),
+    "by node port": ("192.168.7.11", 30053, "10.244.1.6", False),
+    "no Service's": ("10.244.9.9", 53, "10.244.9.9", True),
+}
+
+
+@pytest.mark.parametrize(("asked", "port", "end", "kept"), STALE.values(), ids=STALE)
+def test_udp_entries_to_endpoints_that_are_gone_are_deleted(asked, port, end, kept):
+    entry = udp_entry(asked, port, end)
+    after = without_stale([dns_port("10.244.1.5")], {"node/node-1": (entry,)})
+    assert after == {"node/node-1": (entry,) if kept else ()}
+
+
+def test_a_pods_own_table_is_not_kube_proxys():
+    entry = udp_entry("10.96.0.10", 53, "10.244.1.6")
+    table = {"pod/default/client": (entry,)}
+    assert without_stale([dns_port("10.244.1.5")], table) == table
+
+
+# --- health ------------------------------------------------------------------------------
+
+
+def balanced(*endpoints):
+    ip = ip_address("10.96.0.30")
+    made = {"name": "ns/shop:http", "protocol": "TCP", "cluster_ip": ip, "port": 80}
+    return [ServicePort(endpoints=endpoints, health_check_node_port=31999, **made)]
+
+
+HERE, THERE = (Endpoint(ip_address(f"10.244.{i}.5"), 8080, f"node-{i}") for i in (1, 2))
+LEAVING = Endpoint(ip_address("10.244.1.6"), 8080, "node-1", ready=False, terminating=True)
+HEALTH = {
+    "a ready endpoint on the node": ((HERE, THERE), 200),
+    "none on the node": ((THERE,), 503),
+    "one that leaves does not count": ((LEAVING, THERE), 503),
+}
+
+
+@pytest.mark.parametrize(("endpoints", "status"), HEALTH.values(), ids=HEALTH)
+def test_health_check_node_port(endpoints, status):
+    answer = health_answer(balanced(*endpoints), 31999, "node-1")
+    assert answer is not None
+    assert answer.status == status
+    assert '"localEndpoints":' in answer.body
+    assert '"serviceProxyHealthy": true' in answer.body
+
+
+def test_a_port_that_no_service_checks_has_no_answer():
+    assert health_answer(balanced(HERE), 31998, "node-1") is None
+
+
+@both
+def test_kube_proxy_listens_where_it_says(mode):
+    """10256 for healthz on every node; a balancer's port beside it."""
+    made = service("lb", "10.96.0.30", *PODS, type="LoadBalancer", external_traffic_policy="Local")
+    lb = msgspec.structs.replace(made[0].spec, health_check_node_port=31999)
+    shop = msgspec.structs.replace(made[0], spec=lb)
+    state = state_of(node(1), node(2), node(3), *PODS, shop, made[1], proxy_mode=mode)
+    assert isinstance(shop, Service)
+    listening = {s.port for s in program(state).namespaces["node/node-1"].sockets}
+    assert {10256, 31999} <= listening
