@@ -212,7 +212,9 @@ class Cluster:
         learner's objects are applied to a new cluster, since addresses change.
         """
         if not config:
-            return self._copy(self._moments)
+            copy = self._copy(self._moments)
+            copy.conntrack = self.conntrack
+            return copy
         options = _configured(self.config, config)
         state, events = setup.changed(self.state, self.watch(), options)
         fork = self._copy([Moment(State(state.config), (), 0, (), {})])

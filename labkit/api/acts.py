@@ -133,7 +133,8 @@ def _each(state: State, manifests: Sequence[Manifest], namespace: str, form: Any
             verb = "unchanged"
         if live and form is _replace:
             verb = "replaced"
-        lines.append(Applied(key_of(obj), resource_of(obj), verb, warnings(manifest)))
+        said = warnings(manifest, live if form is _apply else None)
+        lines.append(Applied(key_of(obj), resource_of(obj), verb, said))
     return Outcome(state, tuple(events), tuple(lines))
 
 
@@ -158,9 +159,18 @@ def delete(state: State, keys: Sequence[Key]) -> Outcome:
     return Outcome(after, events, lines)
 
 
-def warnings(manifest: Manifest) -> tuple[str, ...]:
-    """What the API server says beside its answer, without `Warning: `."""
+NOT_APPLIED = (
+    f"resource {{}} is missing the {LAST_APPLIED} annotation which is required by kubectl apply. "
+    "kubectl apply should only be used on resources created declaratively by either kubectl "
+    "create --save-config or kubectl apply. The missing annotation will be patched automatically."
+)
+
+
+def warnings(manifest: Manifest, live: Object | None) -> tuple[str, ...]:
+    """What kubectl and the API server say beside the answer, without `Warning: `."""
     found = []
+    if live is not None and LAST_APPLIED not in live.annotations:
+        found.append(NOT_APPLIED.format(f"{_plural(live).partition('.')[0]}/{live.name}"))
     if manifest["kind"] == "Endpoints":
         found.append("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
     spec = manifest.get("spec")

@@ -224,6 +224,9 @@ def _fixed(pod: Pod) -> Any:
 
 def _templated(state: State, filled: Plain, old: Object | None, wanted: Set[Any]) -> None:
     meta, spec = filled["metadata"], filled["spec"]
+    if "template" not in spec:
+        fault = "spec.template.spec.containers: Required value"
+        raise invalid(filled["kind"], meta["name"], fault)
     notes = spec["template"].get("metadata", {}).get("annotations", {})
     parse_listens(str(notes.get(LISTENS, "")), f"{filled['kind']}/{meta['name']}")
     if old is None:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from labkit.api.datafiles import data_file
+from labkit.api.kinds import BY_KIND
 
 Plain = dict[str, Any]
 
@@ -32,8 +33,12 @@ def _table() -> Mapping[str, Any]:
 def with_defaults(manifest: Mapping[str, Any]) -> Plain:
     """The manifest with nulls gone and defaults in; what was written stays as it is."""
     kind = manifest.get("kind", "")
-    filled: Plain = fill(without_nulls(manifest), _table().get(kind, {}))
-    filled["metadata"] = dict(filled.get("metadata") or {})
+    filled: Plain = without_nulls(manifest)
+    filled.setdefault("metadata", {})
+    known = BY_KIND.get(kind)
+    if known is None or known.api_version != manifest.get("apiVersion"):
+        return filled  # nobody knows what a foreign kind would get
+    filled = fill(filled, _table().get(kind, {}))
     if "spec" in filled:
         filled["spec"] = dict(filled["spec"] or {})
         if kind in _TEMPLATED and "template" in filled["spec"]:

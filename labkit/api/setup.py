@@ -121,7 +121,7 @@ def _bare(state: State, key: Key, ranges: Sequence[Network]) -> dict[str, Any]:
     notes = {k: v for k, v in meta.get("annotations", {}).items() if k != LAST_APPLIED}
     manifest["metadata"] = {**meta, "annotations": notes} if "annotations" in meta else meta
     manifest.pop("status", None)
-    spec = manifest.get("spec")
+    spec: dict[str, Any] = manifest.get("spec") or {}
     if key.kind == "Service" and spec.get("clusterIP", "None") != "None":
         fits = any(ip_address(spec["clusterIP"]) in network for network in ranges)
         gone = {"clusterIPs", "ipFamilies"} | (set() if fits else {"clusterIP"})

@@ -32,8 +32,8 @@ def clashes(state: State) -> Mapping[tuple[str, str], dict[str, str]]:
         for container, claims in _claims(pod):
             lost = held & claims
             if lost:
-                port = min(port for _, port in lost)
-                message = f"listen tcp :{port}: bind: address already in use"
+                port, protocol = min((port, protocol) for protocol, port in lost)
+                message = f"listen {protocol.lower()} :{port}: bind: address already in use"
                 found.setdefault((pod.namespace, pod.name), {})[container] = message
             else:
                 held |= claims

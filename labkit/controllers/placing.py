@@ -61,9 +61,14 @@ def _term(term: Mapping[str, Any], node: Node) -> bool:
 def _holds(expression: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     operator = expression.get("operator")
     if operator in ("Gt", "Lt"):
-        text, bound = labels.get(expression["key"], ""), int(expression["values"][0])
-        return text.isdecimal() and (int(text) > bound if operator == "Gt" else int(text) < bound)
-    return msgspec.convert(expression, Requirement).matches(labels)
+        text, bound = labels.get(expression["key"], ""), "".join(expression.get("values", [])[:1])
+        if not (text.isdecimal() and bound.isdecimal()):
+            return False
+        return int(text) > int(bound) if operator == "Gt" else int(text) < int(bound)
+    try:
+        return msgspec.convert(expression, Requirement).matches(labels)
+    except msgspec.ValidationError:  # an operator that there is not matches no node
+        return False
 
 
 def _tolerates(toleration: Toleration, taint: Taint) -> bool:

@@ -383,3 +383,8 @@ def test_public_names_are_found_and_others_are_not():
     assert set(labkit.__all__) <= set(dir(labkit))
     with pytest.raises(AttributeError, match="has no attribute 'Clutser'"):
         labkit.Clutser  # noqa: B018
+
+
+def test_a_fork_remembers_the_connections_of_the_present(lab):
+    lab.connect("pod/client", "svc/web:80")
+    assert lab.fork().conntrack == lab.conntrack != {}

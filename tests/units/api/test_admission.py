@@ -394,3 +394,58 @@ def test_generation_counts_changes_of_the_spec_only():
     labelled["spec"]["replicas"] = 5
     state = apply(state, [labelled], "default").state
     assert state.objects[key].metadata.generation == 2
+
+
+FOREIGN = {
+    "a foreign kind": ("cert-manager.io/v1", "Certificate", {"a": None, "b": 1}, {"b": 1}),
+    "a foreign Service": ("serving.knative.dev/v1", "Service", {"b": 1}, {"b": 1}),
+    "a spec that is a text": ("example.org/v1", "Thing", "text", "text"),
+}
+
+
+@pytest.mark.parametrize(("group", "kind", "spec", "kept"), FOREIGN.values(), ids=FOREIGN)
+def test_foreign_kinds_get_no_defaults(group, kind, spec, kept):
+    manifest = {"apiVersion": group, "kind": kind, "metadata": {"name": "x"}, "spec": spec}
+    assert admitted(manifest)["spec"] == kept
+
+
+def test_a_foreign_service_does_not_stand_in_the_way_of_the_real_one():
+    foreign = {
+        "apiVersion": "serving.knative.dev/v1",
+        "kind": "Service",
+        "metadata": {"name": "web"},
+    }
+    state = cluster(service(), foreign)
+    assert Key("Service", "default", "web") in state.objects
+    assert Key("Service.serving.knative.dev", "default", "web") in state.objects
+
+
+WARNINGS = {
+    "external addresses": (
+        [],
+        service(externalIPs=["198.51.100.9"]),
+        "spec.externalIPs: deprecated in v1.36+",
+    ),
+    "an object that apply did not make": (
+        [service()],
+        service(),
+        "resource services/web is missing the kubectl.kubernetes.io/last-applied-configuration",
+    ),
+    "Endpoints": (
+        [],
+        {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "e"}},
+        "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    ),
+}
+
+
+@pytest.mark.parametrize(("there", "manifest", "words"), WARNINGS.values(), ids=WARNINGS)
+def test_kubectl_warns_of(there, manifest, words):
+    (line,) = apply(cluster(*there), [manifest], "default").lines
+    (warning,) = line.warnings
+    assert warning.startswith(words)
+
+
+def test_an_ordinary_apply_warns_of_nothing():
+    state = apply(cluster(), [service()], "default").state
+    assert [line.warnings for line in apply(state, [service()], "default").lines] == [()]
