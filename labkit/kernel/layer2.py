@@ -42,18 +42,25 @@ def transmit(journey: Journey, step: Transmit) -> Step:
 
 
 def over_cable(journey: Journey, netns: str, link: Link, packet: Packet) -> Step:
-    """A cable swallows what its far end cannot take.
+    """To the cable's other end, which swallows what it cannot take. Marks stay behind.
 
-    Source: is_skb_forwardable, Linux net/core/dev.c.
+    Source: is_skb_forwardable and skb_scrub_packet, Linux net/core.
     """
     far = other_end(journey.network, netns, link.name)
     if far is None:
         return lost(journey, netns, "link", link, packet, "The cable's other end is down.")
-    if packet.size > journey.host(far[0]).links[far[1]].mtu + VLAN_TAG:
-        there = journey.host(far[0]).links[far[1]]
+    there = journey.host(far[0]).links[far[1]]
+    if frame_bytes(packet, link) > there.mtu + VLAN_TAG:
         says = f"The other end takes {there.mtu} bytes at most; {packet.size} vanish in silence."
         return lost(journey, far[0], "link", there, packet, says)
+    if packet.mark and far[0] != netns:
+        packet = replace(packet, mark=0)
     return Arrive(far[0], far[1], packet)
+
+
+def frame_bytes(packet: Packet, link: Link) -> int:
+    """Bytes of IP in one frame: a packet that may be fragmented left in pieces that fit."""
+    return packet.size if packet.dont_fragment else min(packet.size, link.mtu)
 
 
 def lost(journey: Journey, netns: str, stage: str, link: Link, packet: Packet, says: str) -> End:
@@ -155,7 +162,7 @@ def bridge(journey: Journey, step: Bridge) -> Step:
         if end is not None:
             return end
         packet = at.packet
-    if packet.size > port.mtu + VLAN_TAG:
+    if frame_bytes(packet, device) > port.mtu + VLAN_TAG:
         says = f"The port takes {port.mtu} bytes at most; {packet.size} vanish in silence."
         return lost(journey, step.netns, "bridge", port, packet, says)
     row = fdb_row(port, Fdb(packet.mac, permanent=False), step.bridge)
