@@ -164,16 +164,17 @@ def twin(connection: Connection) -> str:
 
 
 def earlier(connection: Connection) -> tuple[str, ...]:
-    """A sentence about tries that only taught the client a smaller packet, if there were any."""
-    told = [t for t in connection.earlier if t.outcome == "too-big"]
-    if not told:
-        return ()
-    sizes = ", ".join(str(t.packet.size) for t in told)
-    return (f"Before this, {_tries(len(told))} of {sizes} bytes came back as too big.",)
-
-
-def _tries(n: int) -> str:
-    return "a packet" if n == 1 else f"{n} packets"
+    """A sentence about what went before and is not drawn: the opening, packets too big."""
+    asked = connection.earlier[::2]
+    opening = [str(t.packet.size) for t in asked if t.outcome == DONE]
+    too_big = [str(t.hops[0].after.size) for t in asked if t.outcome == "too-big"]
+    parts = []
+    if opening:
+        parts.append(f"a packet of {opening[0]} bytes opened the connection")
+    if too_big:
+        packets = "a packet" if len(too_big) == 1 else "packets"
+        parts.append(f"{packets} of {' and '.join(too_big)} bytes came back as too big")
+    return (f"Before what is drawn, {'; '.join(parts)}.",) if parts else ()
 
 
 def title(connection: Connection) -> str:

@@ -175,6 +175,11 @@ class Stepper(Worded):
     frames: Any = traitlets.List().tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)
 
+    @property
+    def moves(self) -> dict[str, tuple[Any, ...]]:
+        """Every value of every control, by trait: what a test has to visit."""
+        return {"step": tuple(range(len(self.frames)))}
+
     @traitlets.validate("step")
     def _within(self, proposal: Any) -> int:
         return max(0, min(len(self.frames) - 1, int(proposal["value"])))
@@ -192,6 +197,11 @@ class Choice(Worded):
     def values(self) -> tuple[str, ...]:
         """The names of all options, in order."""
         return tuple(option[0] for option in self.options)
+
+    @property
+    def moves(self) -> dict[str, tuple[Any, ...]]:
+        """Every value of every control, by trait: what a test has to visit."""
+        return {"value": self.values}
 
     @traitlets.validate("value")
     def _known(self, proposal: Any) -> str:

@@ -54,5 +54,8 @@ REAL = {
     "no row in the fdb": ask(PLAIN, faults.missing_fdb("node-1", "192.168.7.12")),
     "a machine that is off": ask(PLAIN, faults.link_down("node-2", "eth0")),
     "no hairpin": ask(PLAIN, faults.hairpin_off("node-2"), source="pod/backend"),
+    "too big at first": ask(
+        PLAIN, faults.mtu("node-1", "flannel.1", 1400), target=BACKEND, size=3000
+    ),
     "a small card": ask(PLAIN, faults.mtu("node-2", "eth0", 1400), target=BACKEND, size=3000),
 }

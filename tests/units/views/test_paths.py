@@ -138,9 +138,9 @@ def test_a_widget_refuses_what_it_does_not_hold():
 
     moved = stepper(cluster_ip())
     moved.step = 99
-    assert moved.step == len(moved.frames) - 1
+    assert moved.step == moved.moves["step"][-1] == len(moved.frames) - 1
     choice = choose("which", {"a": path(cluster_ip()), "b": path(outside())})
-    assert choice.values == ("a", "b")
+    assert choice.moves == {"value": ("a", "b")}
     choice.value = "b"
     with pytest.raises(traitlets.TraitError, match="no option `c`; a, b"):
         choice.value = "c"

@@ -74,6 +74,13 @@ def test_the_first_line_counts_the_hops_and_names_the_end(made):
     assert told[-1].title in first
 
 
+def test_tries_that_are_not_drawn_are_told():
+    assert path(REAL["too big at first"]()).twin.splitlines()[1] == (
+        "Before what is drawn, a packet of 60 bytes opened the connection; "
+        "a packet of 1450 bytes came back as too big."
+    )
+
+
 def test_the_twin_of_a_comparison_says_the_first_difference_first():
     first = compare(cluster_ip(), dropped(), ("before", "after")).twin.splitlines()[0]
     assert first == (
