@@ -6,6 +6,8 @@ net/netfilter/nf_nat_core.c and nf_nat_proto.c.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from labkit.kernel.answers import icmp_error
@@ -13,7 +15,9 @@ from labkit.kernel.clients import knows, remember
 from labkit.kernel.conntrack import Tuple
 from labkit.kernel.filtering import Decision
 from labkit.kernel.host import Host, Stage, Way, device_address, key
+from labkit.kernel.ipvs import VirtualServer, schedule
 from labkit.kernel.journey import End, Journey
+from labkit.kernel.kept import kept
 from labkit.kernel.matching import Seen
 from labkit.kernel.netfilter import (
     Chain,
@@ -26,8 +30,9 @@ from labkit.kernel.netfilter import (
     Table,
     Verdict,
 )
+from labkit.kernel.netns import Netns
 from labkit.kernel.nft_text import row_text
-from labkit.kernel.packet import IcmpKind, Packet
+from labkit.kernel.packet import Address, IcmpKind, Packet
 from labkit.kernel.rows import conntrack_row
 from labkit.kernel.rules_text import rule_text
 from labkit.kernel.tracking import (
@@ -54,6 +59,7 @@ class At(msgspec.Struct):
     in_device: str = ""
     out_device: str = ""
     way: Way | None = None  # POSTROUTING: masquerade asks where the packet goes
+    balanced: bool = False  # IPVS took the packet and sent it elsewhere
 
 
 def cross(journey: Journey, at: At) -> End | None:
@@ -67,6 +73,10 @@ def cross(journey: Journey, at: At) -> End | None:
             nat(journey, at, stage)
         elif stage.kind == "conntrack":
             begin(journey, at)
+        elif stage.kind == "ipvs":
+            end = balance(journey, at)
+            if end is not None or (at.balanced and at.hook == "INPUT"):
+                return end  # what IPVS took is not delivered here
         else:
             confirm(journey, at)
     return None
@@ -337,3 +347,38 @@ def reject(journey: Journey, at: At, target: Reject, table: str, why: str) -> En
     journey.hop(name, at.hook, "reject", why, says, at.packet, table=table)
     remember_refused(journey, at)
     return End("refused", name, at.packet, icmp_error(at.here, at.packet, kind))
+
+
+# --- IPVS --------------------------------------------------------------------------------
+
+
+def balance(journey: Journey, at: At) -> End | None:
+    """A new connection to a virtual server gets a real one; without any it is refused."""
+    tracked, packet = at.tracked, at.packet
+    service = virtual_servers(at.here.netns).get((packet.protocol, packet.dst, packet.dport))
+    if service is None or tracked is None or tracked.known:
+        return None
+    name = at.here.netns.name
+    server = schedule(service, journey.entries(name), packet, journey.now)
+    if server is None:
+        says = "The virtual server has no real server: the kernel refuses."
+        journey.hop(name, at.hook, "reject", str(service), says, packet, table="ipvs")
+        remember_refused(journey, at)
+        return End("refused", name, packet, icmp_error(at.here, packet, "port-unreachable"))
+    reply = replace(tracked.entry.reply, src=server.address, sport=server.port)
+    entry = replace(tracked.entry, reply=reply)
+    at.tracked = replace(tracked, entry=entry, settled=tracked.settled | {"dst"})
+    at.packet = translated(packet, at.tracked, "dst")
+    at.balanced = True
+    why = f"{service} -> {server} Masq {server.weight}"
+    says = f"New destination: {packet.destination} becomes {at.packet.destination}."
+    journey.hop(name, at.hook, "rewrite", why, says, packet, at.packet, table="ipvs")
+    return None
+
+
+def virtual_servers(netns: Netns) -> Mapping[tuple[str, Address, int], VirtualServer]:
+    return kept(netns, "virtual servers", by_address)
+
+
+def by_address(netns: Netns) -> Mapping[tuple[str, Address, int], VirtualServer]:
+    return {(s.protocol, s.address, s.port): s for s in netns.virtual_servers}

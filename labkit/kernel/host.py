@@ -16,6 +16,7 @@ from labkit.kernel.routes import NextHop, Route
 
 CONNTRACK, LAST = -200, 2**31 - 1  # where connection tracking begins and ends
 HOOKS: tuple[Hook, ...] = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
+IPVS = {"INPUT": 99, "OUTPUT": -98}  # where a packet is for the machine itself, or from it
 TRACKING_HOOKS = ("PREROUTING", "OUTPUT")
 
 
@@ -38,9 +39,9 @@ class Base(msgspec.Struct, frozen=True):
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """One thing that happens at a hook: a chain, connection tracking's part, or NAT's."""
+    """One thing that happens at a hook: a chain, or the part of conntrack, NAT or IPVS."""
 
-    kind: Literal["chain", "nat", "conntrack", "confirm"]
+    kind: Literal["chain", "nat", "conntrack", "confirm", "ipvs"]
     priority: int
     bases: tuple[Base, ...] = ()
 
@@ -96,7 +97,7 @@ def read(netns: Netns) -> Host:
         local={
             (a.version, int(a.ip)): link.name
             for link in netns.links
-            if link.up
+            if link.up or link.kind == "dummy"  # kube-ipvs0 is down, its addresses count
             for a in link.addresses
         },
         loopback=[
@@ -153,6 +154,8 @@ def stages(netns: Netns, family: str, hook: Hook) -> list[Stage]:
     found = [Stage("chain", b.priority, (b,)) for b in bases if not b.nat]
     if hook != "FORWARD":
         found += [nat, track]
+    if netns.virtual_servers and hook in IPVS:
+        found.append(Stage("ipvs", IPVS[hook]))
     return sorted(found, key=lambda stage: stage.priority)
 
 

@@ -11,7 +11,10 @@ from labkit.kernel.packet import Packet
 def contains(ruleset: Ruleset, match: InSet, packet: Packet) -> bool:
     """Whether the packet's fields, taken from the ends that the match names, are a member."""
     ipset = ruleset.sets[match.name]
-    kinds = ipset.kind.removeprefix("hash:").split(",")
+    kinds = ipset.kind.partition(":")[2].split(",")
+    if "net" not in kinds:
+        wanted = (text(kind, end, packet) for kind, end in zip(kinds, match.ends, strict=True))
+        return bare(ipset.kind, ",".join(wanted)) in ipset.members
     return any(is_member(member, kinds, match.ends, packet) for member in ipset.members)
 
 
@@ -23,12 +26,21 @@ def is_member(member: str, kinds: list[str], ends: tuple[str, ...], packet: Pack
 
 
 def same(kind: str, part: str, end: str, packet: Packet) -> bool:
-    address = packet.src if end == "src" else packet.dst
-    if kind == "ip":
-        return part == str(address)
     if kind == "net":
-        return address in ip_network(part)
+        return (packet.src if end == "src" else packet.dst) in ip_network(part)
+    return part == text(kind, end, packet)
+
+
+def text(kind: str, end: str, packet: Packet) -> str:
+    """A field as it stands in a member: `10.96.0.20`, `tcp:80`."""
+    if kind == "ip":
+        return str(packet.src if end == "src" else packet.dst)
     if kind == "port":
         port = packet.sport if end == "src" else packet.dport
-        return part == f"{packet.protocol.lower()}:{port}"
+        return f"{packet.protocol.lower()}:{port}"
     raise TypeError(f"no meaning for a set of {kind}")
+
+
+def bare(kind: str, member: str) -> str:
+    """A bitmap of ports does not know protocols; the rule asks for it with `-p`."""
+    return member.rpartition(":")[2] if kind == "bitmap:port" else member

@@ -87,6 +87,15 @@ class Deliver(msgspec.Struct, frozen=True):
     tracked: Tracked | None = None
 
 
+class Reroute(msgspec.Struct, frozen=True):
+    """IPVS has turned a packet that was for this machine: it goes out again."""
+
+    netns: str
+    dev: str
+    packet: Packet
+    tracked: Tracked | None = None
+
+
 class End(msgspec.Struct, frozen=True):
     """The packet's way is over."""
 
@@ -96,7 +105,7 @@ class End(msgspec.Struct, frozen=True):
     answer: Packet | None = None
 
 
-Step = Send | Leave | Transmit | Arrive | Bridge | Input | Deliver | End
+Step = Send | Leave | Transmit | Arrive | Bridge | Input | Deliver | Reroute | End
 
 
 class Journey:

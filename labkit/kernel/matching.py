@@ -10,6 +10,7 @@ from labkit.kernel.host import Host
 from labkit.kernel.ipsets import contains
 from labkit.kernel.netfilter import (
     AddrType,
+    BridgePort,
     CtState,
     Destination,
     DestinationPort,
@@ -125,6 +126,13 @@ def recent(match: Recent) -> Check:
     return lambda seen, mark: match.action == "set" or seen.known(match.name)
 
 
+def bridge_port(match: BridgePort) -> Check:
+    """A routed packet that came by a bridge came by one of its ports."""
+    return lambda seen, mark: (
+        seen.in_device in seen.here.links and seen.here.links[seen.in_device].kind == "bridge"
+    )
+
+
 def in_set(match: InSet) -> Check:
     return lambda seen, mark: contains(seen.here.netns.ruleset, match, seen.packet)
 
@@ -155,6 +163,7 @@ CHECKS: dict[type, Callable[..., Check]] = {
     Mark: marked,
     CtState: state,
     AddrType: addrtype,
+    BridgePort: bridge_port,
     Recent: recent,
     InSet: in_set,
     Lookup: lookup,

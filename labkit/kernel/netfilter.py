@@ -128,6 +128,12 @@ class InSet(msgspec.Struct, frozen=True):
     negate: bool = False
 
 
+class BridgePort(msgspec.Struct, frozen=True):
+    """`-m physdev [!] --physdev-is-in`: the packet came in by a port of a bridge."""
+
+    negate: bool = False
+
+
 class Comment(msgspec.Struct, frozen=True):
     """`-m comment --comment "..."`: matches everything, tells the reader why."""
 
@@ -170,6 +176,7 @@ Match = (
     | Statistic
     | Recent
     | InSet
+    | BridgePort
     | Comment
     | Lookup
     | OneOf

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from labkit.kernel.ipvs import VirtualServer
 from labkit.kernel.links import Link
 from labkit.kernel.netfilter import Chain, Ipset, Ruleset, Table
 from labkit.kernel.packet import Address, Protocol
@@ -37,6 +38,7 @@ class Netns(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     ruleset: Ruleset = Ruleset()
     sockets: tuple[Socket, ...] = ()
     sysctls: Mapping[str, int] = {}
+    virtual_servers: tuple[VirtualServer, ...] = ()
 
     def link(self, name: str) -> Link:
         """The device of that name; KeyError if there is none."""
@@ -56,6 +58,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     sets: Mapping[str, Ipset] = {}
     sockets: tuple[Socket, ...] = ()
     sysctls: Mapping[str, int] = {}
+    virtual_servers: tuple[VirtualServer, ...] = ()
 
 
 class Network(msgspec.Struct, frozen=True, dict=True):
@@ -83,6 +86,7 @@ def merge(name: str, title: str, parts: Iterable[Part]) -> Netns:
         ),
         sockets=tuple(x for part in brought for x in part.sockets),
         sysctls={key: value for part in brought for key, value in part.sysctls.items()},
+        virtual_servers=tuple(x for part in brought for x in part.virtual_servers),
     )
 
 

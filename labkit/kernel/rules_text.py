@@ -134,6 +134,7 @@ TAIL: dict[type, Callable[..., list[str]]] = {
     ],
     nf.Recent: recent_text,
     nf.InSet: lambda m: ["-m", "set", *negated(m.negate), "--match-set", m.name, ",".join(m.ends)],
+    nf.BridgePort: lambda m: ["-m", "physdev", *negated(m.negate), "--physdev-is-in"],
     nf.Comment: lambda m: ["-m", "comment", "--comment", quoted(m.text)],
 }
 

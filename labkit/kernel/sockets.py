@@ -6,7 +6,7 @@ from labkit.kernel.answers import accepted, echo_reply, icmp_error, reply
 from labkit.kernel.conntrack import Entry
 from labkit.kernel.crossing import At, cross
 from labkit.kernel.host import Host
-from labkit.kernel.journey import Deliver, End, Journey, Step
+from labkit.kernel.journey import Deliver, End, Journey, Reroute, Step
 from labkit.kernel.layer2 import tunnel_for, unwrap
 from labkit.kernel.netns import Socket
 from labkit.kernel.packet import Packet
@@ -29,7 +29,8 @@ def open_socket(journey: Journey, netns: str, packet: Packet) -> None:
     entries[:] = [
         e
         for e in entries
-        if e.confirmed and not (e.socket and (e.original == mine or e.expires < journey.now))
+        if (e.confirmed or e.member_of)
+        and not (e.socket and (e.original == mine or e.expires < journey.now))
     ]
     entries.append(Entry(original=mine, reply=inverse(mine), socket=True, expires=expires))
 
@@ -41,6 +42,8 @@ def deliver(journey: Journey, step: Deliver) -> Step:
     end = cross(journey, at)
     if end is not None:
         return end
+    if at.balanced and not here.is_local(at.packet.dst):
+        return Reroute(step.netns, step.dev, at.packet, at.tracked)
     packet = at.packet
     tunnel = tunnel_for(journey, step.netns, packet)
     if tunnel is not None:

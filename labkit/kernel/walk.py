@@ -29,13 +29,14 @@ from labkit.kernel.journey import (
     Input,
     Journey,
     Leave,
+    Reroute,
     Send,
     Step,
     Transmit,
 )
 from labkit.kernel.layer2 import arrive, bridge, transmit
 from labkit.kernel.matching import Seen
-from labkit.kernel.netfilter import Chain, Table
+from labkit.kernel.netfilter import Chain, Hook, Table
 from labkit.kernel.netns import Network
 from labkit.kernel.packet import Address, IcmpKind, Packet
 from labkit.kernel.rows import neighbour_row, route_row
@@ -248,7 +249,15 @@ def martian(journey: Journey, netns: str, packet: Packet, kind: str) -> End:
     return End("dropped", netns, packet)
 
 
-def forward(journey: Journey, here: Host, at: At, way: Way | None) -> Step:
+def reroute(journey: Journey, step: Reroute) -> Step:
+    """What IPVS took at INPUT and turned passes OUTPUT, as if the machine had sent it."""
+    here, packet = journey.host(step.netns), step.packet
+    at = At(here, "INPUT", packet, step.tracked, in_device=step.dev)
+    way = look_up(here, packet.dst, flow_number(packet))
+    return forward(journey, here, at, way, "OUTPUT")
+
+
+def forward(journey: Journey, here: Host, at: At, way: Way | None, hook: Hook = "FORWARD") -> Step:
     """Forwarding: allowed at all? a way? time left? small enough? then FORWARD."""
     name, packet = here.netns.name, at.packet
     switch = FORWARDING[packet.dst.version]
@@ -280,11 +289,14 @@ def forward(journey: Journey, here: Host, at: At, way: Way | None) -> Step:
         return complain(journey, at, "fragmentation-needed", "too-big", row, says, most)
     at.packet = replace(packet, ttl=packet.ttl - 1)
     tell_route(journey, name, way, packet, at.packet)
-    at.hook, at.out_device = "FORWARD", way.dev
+    device = at.in_device
+    at.hook, at.out_device = hook, way.dev
+    if hook == "OUTPUT":
+        at.in_device = ""
     end = cross(journey, at)
     if end is not None:
         return end
-    return Leave(name, at.packet, way, at.tracked, at.in_device)
+    return Leave(name, at.packet, way, at.tracked, device)
 
 
 FORWARDING: Mapping[int, str] = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
@@ -324,4 +336,5 @@ NEXT: Mapping[type, Callable[[Journey, Any], Step]] = {
     Bridge: bridge,
     Input: take_in,
     Deliver: deliver,
+    Reroute: reroute,
 }
