@@ -19,7 +19,7 @@ from labkit.kernel.walk import walk
 
 MACHINES = ("m0", "m1", "m2")
 HOSTS = [f"10.0.{i}.{j}" for i in range(3) for j in (1, 2)]
-ADDRESSES = st.sampled_from([*HOSTS, "10.9.9.9", "127.0.0.1", "10.96.0.1"]).map(ip_address)
+ADDRESSES = st.sampled_from([*HOSTS, *HOSTS, "10.9.9.9", "127.0.0.1", "10.96.0.1"]).map(ip_address)
 PREFIXES = st.sampled_from(["0.0.0.0/0", "10.0.0.0/8", "10.0.1.0/24", "10.96.0.0/16"])
 DEVICES = ("a", "b", "br", "vx")
 
@@ -28,7 +28,6 @@ def mac(machine: int, device: str) -> str:
     return f"02:00:00:00:{machine:02x}:{DEVICES.index(device):02x}"
 
 
-MACS = st.sampled_from([mac(i, d) for i in range(3) for d in DEVICES])
 BOOLS = st.booleans()
 
 
@@ -56,7 +55,7 @@ MATCHES = st.one_of(
 )
 FILTER_TARGETS = st.one_of(
     st.none(),
-    st.builds(nf.Verdict, st.sampled_from(["ACCEPT", "DROP", "RETURN"])),
+    st.builds(nf.Verdict, st.sampled_from(["ACCEPT", "ACCEPT", "DROP", "RETURN"])),
     st.just(nf.Reject()),
     st.just(nf.SetMark(1, 1)),
     st.just(nf.Jump("user")),
@@ -88,12 +87,27 @@ def rulesets(draw):
     return nf.Ruleset(tables=tables if draw(st.booleans()) else ())
 
 
+def default(dev: str) -> Route:
+    return Route(prefix=ip_network("0.0.0.0/0"), dev=dev, metric=9)
+
+
+def known_macs(number: int) -> dict[str, list[str]]:
+    after, before = (number + 1) % 3, (number + 2) % 3
+    return {
+        "a": [mac(after, "b"), mac(after, "b"), mac(after, "br")],
+        "b": [mac(before, "a"), mac(before, "a"), mac(before, "br")],
+        "br": [mac(after, "b"), mac(before, "a"), mac(number, "br")],
+        "vx": [mac(after, "vx"), mac(before, "vx")],
+    }
+
+
 @st.composite
 def machines(draw, number: int):
     """Two cables to the neighbours in a ring, a bridge that may take both, a tunnel."""
     name, after, before = (MACHINES[(number + k) % 3] for k in (0, 1, 2))
     bridged = draw(st.sampled_from([(), ("a",), ("a", "b")]))
-    fdb = tuple(Fdb(m, draw(ADDRESSES)) for m in draw(st.lists(MACS, max_size=2)))
+    ends = st.sampled_from(HOSTS).map(ip_address)
+    fdb = tuple(Fdb(mac(far, "vx"), draw(ends)) for far in range(3) if far != number)
     links = [
         Link(name="lo", kind="loopback", addresses=(ip_interface("127.0.0.1/8"),)),
         Link(name="br", kind="bridge", mac=mac(number, "br"), up=draw(BOOLS),
@@ -113,10 +127,12 @@ def machines(draw, number: int):
     return Netns(
         name=name,
         links=tuple(links),
-        routes=tuple(draw(st.lists(routes(), max_size=4))),
+        routes=(*draw(st.lists(routes(), max_size=3)), default(draw(st.sampled_from(DEVICES)))),
+        # Whoever is asked for on a cable is said to be at its other end: frames get through.
         neighbours=tuple(
-            Neighbour(a, draw(st.sampled_from(DEVICES)), draw(MACS))
-            for a in draw(st.lists(ADDRESSES, max_size=2))
+            Neighbour(ip_address(address), dev, draw(st.sampled_from(macs)))
+            for dev, macs in known_macs(number).items()
+            for address in (*HOSTS, "10.9.9.9", "10.96.0.1")
         ),
         ruleset=draw(rulesets()),
         sockets=(Socket("TCP", 80), Socket("UDP", 80)) if draw(BOOLS) else (),
@@ -137,16 +153,16 @@ def networks(draw):
 def packets(draw):
     protocol = draw(st.sampled_from(["TCP", "UDP", "ICMP"]))
     return Packet(
-        src=draw(ADDRESSES),
+        src=draw(st.sampled_from(HOSTS[:2] * 3 + HOSTS).map(ip_address)),
         dst=draw(ADDRESSES),
         protocol=protocol,
         sport=41000,
         dport=draw(st.sampled_from([80, 81])),
         flags=draw(st.sampled_from(["SYN", "SYN,ACK", "ACK", "RST"])) if protocol == "TCP" else "",
         icmp=Icmp("echo-request") if protocol == "ICMP" else None,
-        size=draw(st.sampled_from([60, 1451, 3000])),
+        size=draw(st.sampled_from([60, 60, 60, 1451, 3000])),
         dont_fragment=draw(BOOLS),
-        ttl=draw(st.sampled_from([64, 2, 1])),
+        ttl=draw(st.sampled_from([64, 64, 3, 1])),
     )
 
 
