@@ -169,7 +169,7 @@ def test(words: list[str]) -> int:
     """Lint, types and all tests; every part runs, whatever the others said."""
     notebooks = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("notebooks/*.ipynb"))
     nbval = ["--nbval", "--nbval-current-env", "--nbval-cell-timeout=120"]
-    workers = ["-n", "2", "--dist", "loadgroup"]  # tests/conftest.py says what stays together
+    workers = ["-n", "2", "--dist", "loadfile"]  # tests/conftest.py says what stays together
     parts = {
         "ruff check": ["-m", "ruff", "check", "--quiet", "."],
         "ruff format": ["-m", "ruff", "format", "--quiet", "--check", "."],

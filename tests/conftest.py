@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 from tests.needs import MAY_NOT_SKIP, first_missing
 
@@ -21,7 +22,7 @@ settings.load_profile("labkit")
 NEWCOMER = tempfile.TemporaryDirectory()
 os.environ["LABKIT_PROGRESS"] = NEWCOMER.name
 
-TOGETHER = ("kernel", "browser")
+TOGETHER = ("tests/kernel/", "tests/browser/")
 """Folders of tests whose tests share one machine-wide thing (namespaces, a browser)."""
 
 
@@ -39,13 +40,13 @@ def pytest_unconfigure() -> None:
     NEWCOMER.cleanup()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under `-n 2 --dist loadgroup`, tests of one file, notebook or folder stay together."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item.path)))
+class Together(LoadFileScheduling):
+    """Under `-n 2`: tests of one file stay together, and those of some folders as well."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        return next((folder for folder in TOGETHER if file.startswith(folder)), file)
 
 
-def group_of(path: Path) -> str:
-    folder = path.parent.name
-    return folder if folder in TOGETHER else "/".join(path.parts[-3:])
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    return Together(config, log)
