@@ -198,7 +198,7 @@ def find(here: Host, address: Address, number: int, flow: int) -> Way | None:
 def local_route(here: Host, address: Address) -> Route:
     """The row of `ip route show table local` for one of the namespace's own addresses."""
     dev = here.local.get((address.version, int(address)), "lo")
-    return Route(prefix=ip_network(address), dev=dev, src=address, proto="kernel", scope="link")
+    return Route(prefix=ip_network(address), dev=dev, src=address, proto="kernel", scope="host")
 
 
 def spread(here: Host, route: Route, flow: int) -> NextHop:

@@ -34,7 +34,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     src: Address | None = None
     onlink: bool = False
     proto: str = ""  # "kernel", "bird", ... as printed; empty prints nothing
-    scope: Literal["global", "link"] = "global"
+    scope: Literal["global", "link", "host"] = "global"  # host: a row of the table local
     metric: int = 0
     kind: Literal["unicast", "blackhole", "unreachable"] = "unicast"
     mtu: int | None = None

@@ -16,6 +16,8 @@ def route_row(route: Route) -> str:
 
 def route_words(route: Route) -> list[str]:
     words: list[str] = [] if route.kind == "unicast" else [route.kind]
+    if route.scope == "host":
+        words.append("local")
     words.append(prefix_text(route))
     if route.via is not None:
         words += ["via", str(route.via)]
@@ -23,8 +25,8 @@ def route_words(route: Route) -> list[str]:
         words += ["dev", route.dev]
     if route.proto:
         words += ["proto", route.proto]
-    if route.scope == "link" and route.prefix.version == 4:
-        words += ["scope", "link"]
+    if route.scope != "global" and route.prefix.version == 4:
+        words += ["scope", route.scope]
     if route.src is not None:
         words += ["src", str(route.src)]
     if route.metric:
