@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Address = IPv4Address | IPv6Address
 else:
 
-    class Address(ABC):
+    class Address(ABC):  # noqa: B024 - a name for two classes, nothing to implement
         """Either family: msgspec takes one custom type in a union with None, not two."""
 
     Address.register(IPv4Address)

@@ -6,7 +6,7 @@ import pytest
 
 from labkit.lessons import progress
 from tests.author import lessons
-from tests.notebooks.shell import Lesson
+from tests.notebooks.shell import Lesson, quiet
 
 PATHS = lessons.paths()
 each_lesson = pytest.mark.parametrize("path", PATHS, ids=[p.stem for p in PATHS])
@@ -27,10 +27,29 @@ def test_a_second_run_of_the_whole_lesson_shows_the_same(path):
 
 
 @each_lesson
-def test_every_widget_shows_each_of_its_values(path):
+def test_every_widget_takes_each_of_its_values(path):
     with Lesson(path) as running:
-        widgets = [ran.value for ran in running.run_all() if hasattr(ran.value, "visit")]
-    for widget in widgets:
-        seen = list(widget.visit())
-        assert len(seen) == len(set(seen)) > 1, "two values of a control show the same"
-        assert all(words.strip() for words in seen)
+        widgets = [ran.value for ran in running.run_all() if hasattr(ran.value, "moves")]
+        assert widgets, "a lesson without anything to move"
+        for widget in widgets:
+            words = [
+                part
+                for trait, values in widget.moves.items()
+                for part in visit(widget, trait, values)
+            ]
+            assert len(words) == len(set(words)) > 1, "two values of a control show the same"
+
+
+def visit(widget, trait, values):
+    """What a control says at each of its values, in order; it may not print anything."""
+    for value in values:
+        with quiet() as printed:
+            setattr(widget, trait, value)
+        assert getattr(widget, trait) == value
+        assert not printed.getvalue()
+        shown = widget.frames[value] if trait == "step" else dict_of(widget.options)[value]
+        yield repr(shown)
+
+
+def dict_of(options):
+    return {name: html for name, html, _ in options}

@@ -1,0 +1,97 @@
+"""What the policies mean for one pair of places: `lab.allowed` and its words."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from labkit.api.core import PortProtocol
+from labkit.api.state import State
+from labkit.cni import cni_of
+from labkit.errors import CommandError
+from labkit.policy.ends import End, address_end, pod_end
+from labkit.policy.explain import Lines, explain
+from labkit.policy.matcher import DEFAULT, Flow, Verdict, judge
+from labkit.policy.reading import Reading
+from labkit.traffic.places import resolve_place, split_port
+
+
+class Allowed(msgspec.Struct, frozen=True):
+    """Whether the policies let a connection open; True or False in a condition.
+
+    `because` holds (policy, rule, effect) for each policy that had a say: its name, the field
+    path of the rule that let the flow pass (empty where none did) and what followed.
+    `enforced` is False where the CNI heeds no policy: then the packet goes through anyway.
+    """
+
+    verdict: Verdict
+    enforced: bool
+    words: str
+
+    @property
+    def allowed(self) -> bool:
+        return self.verdict.allowed
+
+    @property
+    def because(self) -> tuple[tuple[str, str, Literal["allows", "isolates"]], ...]:
+        found: list[tuple[str, str, Literal["allows", "isolates"]]] = []
+        for side in (self.verdict.leaving, self.verdict.entering):
+            passed = {r.policy.name: r.at for r in side.rules if r.matches}
+            for policy in side.policies:
+                rule = passed.get(policy.name, "")
+                found.append((policy.name, rule, "allows" if rule else "isolates"))
+        return tuple(found)
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+    def __repr__(self) -> str:
+        return self.words
+
+
+def allowed(
+    state: State,
+    source: str,
+    target: str,
+    *,
+    namespace: str,
+    protocol: PortProtocol = "TCP",
+    lines: Lines,
+    reading: Reading = DEFAULT,
+) -> Allowed:
+    """The verdict of all policies on `source` opening a connection to `target`.
+
+    Args:
+        source: a pod, a node or an address.
+        target: the same with a port of the receiver: `pod/db:5432`, `203.0.113.9:443`.
+        lines: object -> field path -> line, for the reasons.
+
+    Raises:
+        NotFound: no such place.
+        CommandError: the target is a Service or has no port.
+    """
+    place, port = split_port(target)
+    if not port.isdecimal():
+        raise CommandError(f"{target}: policies judge a port; write for example {place}:8080")
+    if place.startswith("svc/"):
+        raise CommandError(f"{target}: policies see pods and not Services; write pod/NAME:PORT")
+    flow = Flow(
+        _end(state, source, namespace, reading),
+        _end(state, place, namespace, reading),
+        protocol,
+        int(port),
+    )
+    verdict = judge(state, flow, reading)
+    enforced = cni_of(state.config).enforces_policies
+    words = explain(verdict, lines, reading)
+    if not verdict.allowed and not enforced:
+        words += f"\n  but {state.config.cni} enforces no policy: the connection opens all the same"
+    return Allowed(verdict, enforced, words)
+
+
+def _end(state: State, text: str, namespace: str, reading: Reading) -> End:
+    spot = resolve_place(state, text, namespace)
+    if spot.pod is not None:
+        return pod_end(state, spot.pod, reading)
+    return address_end(state, spot.addresses[0], reading)
