@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from labkit.errors import CommandError
+from labkit.errors import CommandError, Conflict, LabError, NotFound
 
-EVERYWHERE = "namespace/n= context= kubeconfig= v="
+EVERYWHERE = "namespace/n= context= kubeconfig= v/v="
 FLAGS = {
     # verb: flags as name[/short][=]; a `=` says that a value follows
     "get": "all-namespaces/A selector/l= output/o= show-labels no-headers filename/f= "
@@ -53,6 +54,18 @@ class Refused(Exception):
         self.exit_code = exit_code
 
 
+def in_kubectls_words(error: LabError) -> str:
+    """How kubectl tells what the API server said; the lab's own accounts of faults stay whole."""
+    text = str(error)
+    if isinstance(error, NotFound) and text.endswith("not found"):
+        return f"Error from server (NotFound): {text}"
+    if isinstance(error, Conflict) and text.endswith("already exists"):
+        return f"Error from server (AlreadyExists): {text}"
+    if isinstance(error, Conflict) and " is invalid: " in text:
+        return text
+    return f"error: {text}"
+
+
 class Request(msgspec.Struct, frozen=True):
     """`kubectl VERB WORDS --flag=value -- COMMAND`; a switch that is on has the value `true`.
 
@@ -71,6 +84,18 @@ class Request(msgspec.Struct, frozen=True):
 
     def text(self, name: str, default: str = "") -> str:
         return self.flags.get(name, default)
+
+    def number(self, name: str, default: int) -> int:
+        """The flag's number; Refused in kubectl's words if it is none."""
+        text = self.flags.get(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"[+-]?\d{1,9}", text):
+            raise Refused(
+                f'error: invalid argument "{text}" for "--{name}" flag: strconv.ParseInt: '
+                f"parsing \"{text}\": invalid syntax\nSee 'kubectl {self.verb} --help' for usage."
+            )
+        return int(text)
 
 
 def parse(words: list[str]) -> Request:

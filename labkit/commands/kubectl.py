@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from labkit.commands import kubectl_read, kubectl_run, kubectl_write
-from labkit.commands.arguments import Refused, Request, parse
+from labkit.commands.arguments import Refused, Request, in_kubectls_words, parse
 from labkit.commands.output import Output
 from labkit.errors import CommandError, Conflict, Exhausted, ManifestError, NotFound
 
@@ -51,4 +51,4 @@ def kubectl(lab: Cluster, line: str, stdin: str | None = None) -> Output:
     except Refused as refused:
         return Output(refused.text, refused.exit_code)
     except (ManifestError, Conflict, Exhausted, NotFound) as error:
-        return Output(f"error: {error}", 1)
+        return Output(in_kubectls_words(error), 1)

@@ -60,7 +60,7 @@ def _pod(request: Request, name: str, namespace: str, attached: bool) -> dict[st
     if words and not attached:
         container["command" if request.on("command") else "args"] = list(words)
     if request.text("port"):
-        container["ports"] = [{"containerPort": int(request.text("port"))}]
+        container["ports"] = [{"containerPort": request.number("port", 0)}]
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -108,7 +108,7 @@ def exec_(lab: Cluster, request: Request, stdin: str | None) -> Output:
         )
     if not request.command:
         raise Refused("error: you must specify at least one command for the container")
-    pods = _pods(lab, request, request.words[0], "Error from server (NotFound): {}")
+    pods = _pods(lab, request, request.words[0], "Error from server (NotFound): ", "")
     hint = _container(request, pods[0])
     output = run_in(lab, address(pods[0]), list(request.command))
     code = output.exit_code
@@ -116,14 +116,14 @@ def exec_(lab: Cluster, request: Request, stdin: str | None) -> Output:
     return joined([*hint, output, *failed])
 
 
-def _pods(lab: Cluster, request: Request, word: str, error: str) -> list[Pod]:
-    """The pods of `NAME` or `TYPE/NAME`, at least one."""
+def _pods(lab: Cluster, request: Request, word: str, before: str, behind: str) -> list[Pod]:
+    """The pods of `NAME` or `TYPE/NAME`, at least one; else the error around what is missing."""
     namespace = namespace_of(lab, request)
     type_, slash, name = word.rpartition("/")
     kind = kind_of(type_, lab.state) if slash else kind_of("pods", lab.state)
     found = [o for o in of_kind(lab.state, kind, namespace) if o.name == name]
     if not found:
-        raise Refused(error.format(f'{kind.resource} "{name}" not found'))
+        raise Refused(f'{before}{kind.resource} "{name}" not found{behind}')
     first = found[0]
     if isinstance(first, Pod):
         return [first]
@@ -171,7 +171,7 @@ def logs(lab: Cluster, request: Request, stdin: str | None) -> Output:
         ]
         if not pods:
             return Output(f"No resources found in {namespace} namespace.")
-        lines = int(request.text("tail", "10"))
+        lines = request.number("tail", 10)
         return joined([_log(lab, request, pod, lines) for pod in pods])
     if not request.words:
         raise Refused(
@@ -180,11 +180,11 @@ def logs(lab: Cluster, request: Request, stdin: str | None) -> Output:
             "See 'kubectl logs -h' for help and examples"
         )
     namespace = namespace_of(lab, request)
-    error = f'error: error from server (NotFound): {{}} in namespace "{namespace}"'
-    pods = _pods(lab, request, request.words[0], error)
+    before = "error: error from server (NotFound): "
+    pods = _pods(lab, request, request.words[0], before, f' in namespace "{namespace}"')
     several = len(pods) > 1
     head = [Output(f"Found {len(pods)} pods, using pod/{pods[0].name}")] if several else []
-    return joined([*head, _log(lab, request, pods[0], int(request.text("tail", "-1")))])
+    return joined([*head, _log(lab, request, pods[0], request.number("tail", -1))])
 
 
 def _log(lab: Cluster, request: Request, pod: Pod, tail: int) -> Output:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from labkit.api.acts import Applied, resource_of
 from labkit.api.apps import Deployment, ReplicaSet, StatefulSet
+from labkit.api.core import Namespace
 from labkit.api.kinds import BY_TYPE
 from labkit.api.manifests import load
 from labkit.api.meta import Custom, Object
 from labkit.api.objects import encode
 from labkit.api.syntax import label_key, label_value
-from labkit.commands.arguments import Refused, Request
+from labkit.commands.arguments import Refused, Request, in_kubectls_words
 from labkit.commands.kubectl_read import from_files, namespace_of, sources
 from labkit.commands.output import Output
 from labkit.commands.resources import Found, find
@@ -59,7 +60,7 @@ def apply(lab: Cluster, request: Request, stdin: str | None) -> Output:
         except CommandError:
             raise
         except LabError as error:
-            lines.append(f"error: {error}")
+            lines.append(in_kubectls_words(error))
             code = 1
     return Output("\n".join(lines), code)
 
@@ -83,12 +84,19 @@ def _same_namespace(source: Any, request: Request) -> None:
 # --- delete ----------------------------------------------------------------------------
 
 
+LASTING = ("default", "kube-system", "kube-public")
+
+
 def delete(lab: Cluster, request: Request, stdin: str | None) -> Output:
     """`kubectl delete`, by name, by `-l`, by `--all` or by the manifests of `-f`."""
     if "filename" in request.flags:
         found = from_files(lab, request, stdin)
     else:
         found = _chosen(lab, request, NOTHING_NAMED)
+    for obj in found.objects:
+        if isinstance(obj, Namespace) and obj.name in LASTING:
+            what = f'namespaces "{obj.name}" is forbidden: this namespace may not be deleted'
+            raise Refused(f"Error from server (Forbidden): {what}")
     keys = [address(obj) for obj in found.objects]
     done = lab.delete(*keys) if keys else ()
     if request.text("output") == "name":
@@ -137,6 +145,8 @@ def label(lab: Cluster, request: Request, stdin: str | None) -> Output:
     found = _chosen(lab, request, NOTHING_NAMED)
     lines = list(found.errors)
     code = 1 if lines else 0
+    if not lines and not found.objects:
+        return Output("No resources found")
     for obj in found.objects:
         taken = next((k for k, v in given.items() if obj.labels.get(k, v) != v), None)
         if taken and not request.on("overwrite"):
@@ -180,6 +190,8 @@ def scale(lab: Cluster, request: Request, stdin: str | None) -> Output:
     count = _count(request)
     found = _chosen(lab, request, NOTHING_NAMED)
     lines = list(found.errors)
+    if not lines and not found.objects:
+        raise Refused("error: no objects passed to scale")
     for obj in found.objects:
         if not isinstance(obj, Deployment | ReplicaSet | StatefulSet):
             raise Refused(
@@ -194,16 +206,9 @@ def scale(lab: Cluster, request: Request, stdin: str | None) -> Output:
 
 
 def _count(request: Request) -> int:
-    text = request.text("replicas")
-    if not text:
+    if "replicas" not in request.flags:
         raise Refused('error: required flag(s) "replicas" not set')
-    try:
-        count = int(text)
-    except ValueError:
-        raise Refused(
-            f'error: invalid argument "{text}" for "--replicas" flag: strconv.ParseInt: '
-            f"parsing \"{text}\": invalid syntax\nSee 'kubectl scale --help' for usage."
-        ) from None
+    count = request.number("replicas", 0)
     if count < 0:
         raise Refused(
             "error: The --replicas=COUNT flag is required, and COUNT must be greater than or "

@@ -10,14 +10,15 @@ from labkit.commands.host_tools import HOST_TOOLS
 from labkit.commands.output import Output, joined
 from labkit.commands.probes import PROBES
 from labkit.commands.tcpdump import tcpdump
-from labkit.commands.terminal import Program, Terminal
+from labkit.commands.terminal import Program, Terminal, whole
+from labkit.commands.web import WEB
 from labkit.errors import CommandError
 from labkit.traffic.places import Spot, resolve_place
 
 if TYPE_CHECKING:
     from labkit.cluster import Cluster
 
-PROGRAMS: dict[str, Program] = {**HOST_TOOLS, **PROBES, "tcpdump": tcpdump}
+PROGRAMS: dict[str, Program] = {**HOST_TOOLS, **PROBES, **WEB, "tcpdump": tcpdump}
 SHELLS = ("sh", "bash", "/bin/sh", "/bin/bash")
 SHELL_WORDS = set("|&;<>()")
 
@@ -98,10 +99,10 @@ def _filtered(output: Output, command: list[str]) -> Output:
             return Output(str(len(lines)))
         case ["head"]:
             return Output("\n".join(lines[:10]))
-        case ["head", "-n", count] if count.isdigit():
-            return Output("\n".join(lines[: int(count)]))
-        case ["head", count] if count[:1] == "-" and count[1:].isdigit():
-            return Output("\n".join(lines[: int(count[1:])]))
+        case ["head", "-n", count] if whole(count):
+            return Output("\n".join(lines[: whole(count)]))
+        case ["head", count] if count[:1] == "-" and whole(count[1:]):
+            return Output("\n".join(lines[: whole(count[1:])]))
         case ["grep", *words]:
             return _grep(lines, words)
     shown = " ".join(command)

@@ -1,4 +1,4 @@
-"""Programs that send packets: ping, curl, nc, traceroute.
+"""Programs that send packets: ping, nc, traceroute.
 
 Each try is a connection of the lab, so that `conntrack -L` and `tcpdump` show it afterwards.
 *The lab simplifies*: the network has no delays, so times are left out where a program prints
@@ -7,45 +7,30 @@ the time of an answer.
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
-from labkit.api.core import Pod
-from labkit.api.names import workload_of
 from labkit.commands.output import Output
-from labkit.commands.terminal import Named, Program, Terminal, Unknown, look_up, options
+from labkit.commands.terminal import (
+    Named,
+    Program,
+    Terminal,
+    Unknown,
+    connect,
+    look_up,
+    options,
+    told,
+    whole,
+)
 from labkit.errors import CommandError
 from labkit.kernel.dice import SeededDice
-from labkit.kernel.packet import Icmp, Packet, endpoint
+from labkit.kernel.packet import Icmp, Packet, Protocol
 from labkit.kernel.walk import source_address
 from labkit.traffic.connect import Medium
 from labkit.traffic.connection import Connection
 
-SYN_TIMEOUT = 131_000
-"""Milliseconds until Linux gives up a connection that nobody answers.
-
-Source: `tcp_syn_retries` in Linux Documentation/networking/ip-sysctl.rst.
-"""
-
-
-def _connect(terminal: Terminal, to: Named, port: int | None, protocol: str) -> Connection:
-    target = str(to.address) if port is None else endpoint(to.address, port)
-    if terminal.spot.netns in ("router", "switch"):
-        raise CommandError(f"{terminal.place}: start connections from a pod, a node or outside")
-    place = terminal.place
-    if terminal.spot.pod:
-        place = f"pod/{terminal.spot.pod.namespace}/{terminal.spot.pod.name}"
-    return terminal.lab.connect(place, target, protocol=protocol)
-
-
-def _output(to: Named, lines: list[str], code: int = 0) -> Output:
-    """The program's lines, below the one that says how the name was resolved."""
-    return Output("\n".join([*([to.note] if to.note else []), *lines]), code)
-
-
 # --- ping ------------------------------------------------------------------------------
 
+MOST_PINGS = 100
 PINGS = 4  # without -c, where ping goes on for ever
 COMPLAINTS = {
     "port-unreachable": "Destination Port Unreachable",
@@ -60,9 +45,11 @@ def ping(terminal: Terminal, words: list[str]) -> Output:
     """`ping [-c COUNT] HOST`; without -c it sends 4."""
     try:
         flags, rest = options(words, "nq46", ("-c", "-W", "-w", "-i"))
-        count = int(flags.get("-c", PINGS))
-    except (Unknown, ValueError):
+        count = whole(flags.get("-c", str(PINGS)))
+    except Unknown:
         raise CommandError(f"ping {' '.join(words)}: the lab models ping [-c COUNT] HOST") from None
+    if not 1 <= count <= MOST_PINGS:
+        raise CommandError(f"ping -c {count}: the lab sends 1 to {MOST_PINGS} packets")
     if len(rest) != 1:
         return Output("ping: usage error: Destination address required", 2)
     to = look_up(terminal, rest[0])
@@ -72,9 +59,9 @@ def ping(terminal: Terminal, words: list[str]) -> Output:
     received = errors = 0
     for number in range(1, count + 1):
         try:
-            line, good = _pinged(_connect(terminal, to, None, "ICMP"), number)
+            line, good = _pinged(connect(terminal, to, None, "ICMP"), number)
         except _Unreachable:
-            return _output(to, ["ping: connect: Network is unreachable"], 2)
+            return told(to, ["ping: connect: Network is unreachable"], 2)
         lines += [line] if line else []
         received += good
         errors += bool(line) and not good
@@ -82,7 +69,7 @@ def ping(terminal: Terminal, words: list[str]) -> Output:
     more = f", +{errors} errors" if errors else ""
     lines += ["", f"--- {rest[0]} ping statistics ---"]
     lines += [f"{count} packets transmitted, {received} received{more}, {lost}% packet loss"]
-    return _output(to, lines, 0 if received else 1)
+    return told(to, lines, 0 if received else 1)
 
 
 class _Unreachable(Exception):
@@ -112,91 +99,6 @@ def came_back(connection: Connection) -> Packet | None:
     return reply.packet
 
 
-# --- curl ------------------------------------------------------------------------------
-
-CURL_VALUED = ("-m", "--max-time", "--connect-timeout", "-o", "-H", "-X", "-w", "--header")
-CURL_LONG = {"--silent": "-s", "--show-error": "-S", "--verbose": "-v", "--insecure": "-k"}
-URL = re.compile(r"(?:(https?)://)?(\[[^]]*\]|[^/:?#]+)(?::(\d+))?([/?#].*)?")
-
-
-def curl(terminal: Terminal, words: list[str]) -> Output:
-    """`curl [-s] [-v] [-m SECONDS] URL`.
-
-    *The lab simplifies*: whoever accepts a connection answers with one line, which says who it
-    is and which source address it saw; no HTTP is spoken, and no TLS.
-    """
-    words = [CURL_LONG.get(word, word) for word in words]
-    try:
-        flags, rest = options(words, "sSvkfL46Ig", CURL_VALUED)
-    except Unknown as unknown:
-        hint = "curl: try 'curl --help' or 'curl --manual' for more information"
-        return Output(f"curl: option {unknown}: is unknown\n{hint}", 2)
-    if len(rest) != 1:
-        return Output("curl: (2) no URL specified", 2)
-    found = URL.fullmatch(rest[0])
-    if not found or not 0 < int(found[3] or 80) < 65536:
-        return Output("curl: (3) URL rejected: Malformed input to a URL function", 3)
-    scheme, name = found[1] or "http", found[2].strip("[]")
-    port = int(found[3] or (443 if scheme == "https" else 80))
-    to = look_up(terminal, name)
-    if to is None:
-        return Output(f"curl: (6) Could not resolve host: {name}", 6)
-    connection = _connect(terminal, to, port, "TCP")
-    lines = [f"*   Trying {endpoint(to.address, port)}..."] if "-v" in flags else []
-    quiet = "-s" in flags and "-S" not in flags
-    if not connection:
-        text, code = _curl_failed(connection, name, port, flags)
-        return _output(to, lines if quiet else [*lines, text], code)
-    if "-v" in flags:
-        lines.append(f"* Connected to {name} ({to.address}) port {port}")
-    if scheme == "https":
-        lines.append("# connected; the lab speaks no TLS, so it ends here")
-    return _output(to, [*lines, greeting(terminal, connection)])
-
-
-def _curl_failed(
-    connection: Connection, name: str, port: int, flags: dict[str, str]
-) -> tuple[str, int]:
-    """curl's message and exit code."""
-    if connection.outcome != "timed out":
-        return (
-            f"curl: (7) Failed to connect to {name} port {port} after 0 ms: "
-            "Could not connect to server",
-            7,
-        )
-    limit = flags.get("-m") or flags.get("--max-time")
-    if limit:
-        return f"curl: (28) Connection timed out after {_milliseconds(limit)} milliseconds", 28
-    limit = flags.get("--connect-timeout")
-    spent = _milliseconds(limit) if limit else SYN_TIMEOUT
-    why = "Timeout was reached" if limit else "Could not connect to server"
-    return f"curl: (28) Failed to connect to {name} port {port} after {spent} ms: {why}", 28
-
-
-def _milliseconds(seconds: str) -> int:
-    try:
-        return int(float(seconds) * 1000)
-    except ValueError:
-        raise CommandError(f"curl: {seconds} is no number of seconds") from None
-
-
-def greeting(terminal: Terminal, connection: Connection) -> str:
-    """`hello from backend (default/backend-5d4...), you are 10.244.1.2`."""
-    end, saw = connection.request.end, connection.request.packet
-    kind, _, rest = end.partition("/")
-    name, full = rest or end, ""
-    if kind == "pod":
-        namespace, _, pod_name = rest.partition("/")
-        pod = terminal.lab.state.get(Pod, pod_name, namespace)
-        name = workload_of(terminal.lab.state, pod) if pod else pod_name
-        full = f" ({rest})"
-    else:
-        sockets = terminal.network.namespaces[end].sockets
-        owners = [s.owner for s in sockets if (s.protocol, s.port) == (saw.protocol, saw.dport)]
-        full = f" ({owners[0]})" if owners and owners[0] else ""
-    return f"hello from {name}{full}, you are {saw.src}"
-
-
 # --- nc --------------------------------------------------------------------------------
 
 SERVICES = {22: "ssh", 53: "domain", 80: "http", 443: "https", 5432: "postgresql", 8080: "http-alt"}
@@ -208,20 +110,21 @@ def nc(terminal: Terminal, words: list[str]) -> Output:
         flags, rest = options(words, "zvun46", ("-w",))
     except Unknown as unknown:
         raise CommandError(f"nc {unknown}: the lab models nc -zv [-u] [-w S] HOST PORT") from None
-    if len(rest) != 2 or not rest[1].isdigit() or not 0 < int(rest[1]) < 65536:
+    port = whole(rest[1]) if len(rest) == 2 else 0
+    if not 0 < port < 65536:
         raise CommandError(f"nc {' '.join(words)}: write nc -zv HOST PORT")
-    name, port = rest[0], int(rest[1])
-    protocol = "UDP" if "-u" in flags else "TCP"
+    name = rest[0]
+    protocol: Protocol = "UDP" if "-u" in flags else "TCP"
     to = look_up(terminal, name)
     if to is None:
         error = f'nc: getaddrinfo for host "{name}" port {port}: Name or service not known'
         return Output(error, 1)
-    connection = _connect(terminal, to, port, protocol)
-    told, code = _nc_told(connection, name, port, "-w" in flags)
-    return _output(to, [told] if told and "-v" in flags else [], code)
+    connection = connect(terminal, to, port, protocol)
+    line, code = _nc_line(connection, name, port, "-w" in flags)
+    return told(to, [line] if line and "-v" in flags else [], code)
 
 
-def _nc_told(connection: Connection, name: str, port: int, limited: bool) -> tuple[str, int]:
+def _nc_line(connection: Connection, name: str, port: int, limited: bool) -> tuple[str, int]:
     """netcat's line and exit code. For UDP silence counts as success: nobody refused."""
     protocol, outcome = connection.protocol.lower(), connection.outcome
     if outcome == "answered" or (protocol == "udp" and outcome == "timed out"):
@@ -257,10 +160,12 @@ def traceroute(terminal: Terminal, words: list[str]) -> Output:
     """
     try:
         flags, rest = options(words, "nI4", ("-m", "-q", "-w"))
-        most = int(flags.get("-m", 30))
-    except (Unknown, ValueError):
+        most = whole(flags.get("-m", "30"))
+    except Unknown:
         text = " ".join(words)
         raise CommandError(f"traceroute {text}: the lab models -n, -I and -m HOPS") from None
+    if not 1 <= most <= 255:
+        return Output("max hops cannot be more than 255", 2)
     if len(rest) != 1:
         raise CommandError("traceroute: write traceroute HOST")
     to = look_up(terminal, rest[0])
@@ -270,14 +175,14 @@ def traceroute(terminal: Terminal, words: list[str]) -> Output:
     for number in range(1, most + 1):
         came = _probe(terminal, to, number, "-I" in flags)
         if came == "unreachable":
-            return _output(to, [*lines, "connect: Network is unreachable"], 1)
+            return told(to, [*lines, "connect: Network is unreachable"], 1)
         if not isinstance(came, Packet) or came.icmp is None:
             lines.append(f"{number:2}  * * *")
             continue
         lines.append(f"{number:2}  {came.src}{FLAGS.get(came.icmp.kind, '')}")
         if came.icmp.kind != "time-exceeded":
             break
-    return _output(to, lines)
+    return told(to, lines)
 
 
 def _probe(terminal: Terminal, to: Named, ttl: int, icmp: bool) -> Packet | str:
@@ -299,4 +204,4 @@ def _probe(terminal: Terminal, to: Named, ttl: int, icmp: bool) -> Packet | str:
     return reply.packet if reply is not None and arrived else ""
 
 
-PROBES: dict[str, Program] = {"ping": ping, "curl": curl, "nc": nc, "traceroute": traceroute}
+PROBES: dict[str, Program] = {"ping": ping, "nc": nc, "traceroute": traceroute}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ipaddress import ip_address
 
 from labkit.commands.output import Output
-from labkit.commands.terminal import Terminal, Unknown, options
+from labkit.commands.terminal import Terminal, Unknown, options, whole
 from labkit.errors import CommandError
 from labkit.kernel.packet import IP_HEADER, TRANSPORT_HEADER, Icmp, Packet
 from labkit.kernel.trace import Frame
@@ -26,17 +26,19 @@ def tcpdump(terminal: Terminal, words: list[str]) -> Output:
         raise CommandError(f"tcpdump {unknown}: the lab models -i DEV, -n and -c COUNT") from None
     if flags.get("-T", "vxlan") != "vxlan":
         raise CommandError("tcpdump -T: the lab models -T vxlan")
-    device = flags.get("-i", "")
+    device, count = flags.get("-i", ""), flags.get("-c", "")
+    if count and not whole(count):
+        return Output(f"tcpdump: invalid packet count {count}", 1)
     names = [link.name for link in terminal.netns.links]
     if not device:
         raise CommandError(f"tcpdump: say on which device: -i any or {', '.join(names)}")
     if device not in (*names, "any"):
         error = f"tcpdump: {device}: No such device exists"
         return Output(f"{error}\n(SIOCGIFHWADDR: No such device)", 1)
+    test = _filter(rest)
     last = terminal.lab.last
     if last is None:
         return Output("# nothing was sent yet: make a connection (lab.connect, curl, ping) first")
-    test = _filter(rest)
     frames = [
         frame
         for trace in last.traces
@@ -45,12 +47,12 @@ def tcpdump(terminal: Terminal, words: list[str]) -> Output:
         and device in (frame.device, "any")
         and test(frame.packet)
     ]
-    frames = frames[: int(flags.get("-c", len(frames)) or 0)]
+    frames = frames[: whole(count)] if count else frames
     lines = [f"# frames of the last connection: {last.heading}", _listening(device)]
     for frame in frames:
         lines += _frame_lines(frame, device, vxlan="-T" in flags)
-    count = f"{len(frames)} packet{'' if len(frames) == 1 else 's'}"
-    lines += [f"{count} captured", f"{count} received by filter", "0 packets dropped by kernel"]
+    shown = f"{len(frames)} packet{'' if len(frames) == 1 else 's'}"
+    lines += [f"{shown} captured", f"{shown} received by filter", "0 packets dropped by kernel"]
     return Output("\n".join(lines))
 
 
@@ -149,7 +151,7 @@ def _filter(words: list[str]) -> Test:
 
 def _end_test(word: str, value: str, ends: tuple[str, ...]) -> Test:
     try:
-        wanted = ip_address(value) if word == "host" else int(value)
+        wanted = ip_address(value) if word == "host" else int(value[:9])
     except ValueError:
         raise CommandError(f"tcpdump {word} {value}: write an address or a number") from None
     names = [end if word == "host" else f"{end[0]}port" for end in ends]

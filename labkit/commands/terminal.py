@@ -10,7 +10,8 @@ from labkit.api.core import Node, Service
 from labkit.commands.output import Output
 from labkit.errors import CommandError, NotFound
 from labkit.kernel.netns import Netns, Network
-from labkit.kernel.packet import Address
+from labkit.kernel.packet import Address, Protocol, endpoint
+from labkit.traffic.connection import Connection
 from labkit.traffic.places import Spot, find_pod, resolve_target
 
 if TYPE_CHECKING:
@@ -90,6 +91,22 @@ def _by_rule(terminal: Terminal, name: str) -> Address | None:
         return None
 
 
+def connect(terminal: Terminal, to: Named, port: int | None, protocol: Protocol) -> Connection:
+    """A connection of the lab from this place; `port` None is for ping."""
+    target = str(to.address) if port is None else endpoint(to.address, port)
+    if terminal.spot.netns in ("router", "switch"):
+        raise CommandError(f"{terminal.place}: start connections from a pod, a node or outside")
+    place = terminal.place
+    if terminal.spot.pod:
+        place = f"pod/{terminal.spot.pod.namespace}/{terminal.spot.pod.name}"
+    return terminal.lab.connect(place, target, protocol=protocol)
+
+
+def told(to: Named, lines: list[str], code: int = 0) -> Output:
+    """The program's lines, below the one that says how the name was resolved."""
+    return Output("\n".join([*([to.note] if to.note else []), *lines]), code)
+
+
 def options(
     words: Sequence[str], switches: str, valued: Sequence[str] = ()
 ) -> tuple[dict[str, str], list[str]]:
@@ -122,6 +139,11 @@ def options(
                 raise Unknown(word)
             found[flag] = ""
     return found, rest
+
+
+def whole(text: str) -> int:
+    """A whole number of at most nine digits; 0 if the text is none."""
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 class Unknown(Exception):

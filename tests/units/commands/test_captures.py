@@ -46,7 +46,7 @@ DESCRIBE = blocks("kubectl_describe_1.37.1.txt")
 NO_NAMESPACE = "-n shop describe service gone"
 
 
-@pytest.mark.parametrize("command", DESCRIBE.keys() - {NO_NAMESPACE})
+@pytest.mark.parametrize("command", sorted(DESCRIBE.keys() - {NO_NAMESPACE}))
 def test_describe_prints_what_kubectl_printed(shop, command):
     printed, code = DESCRIBE[command]
     output = kubectl(shop, command)
