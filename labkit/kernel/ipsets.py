@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from ipaddress import ip_network
 
-from labkit.kernel.netfilter import InSet, Ruleset
+from labkit.kernel.netfilter import InSet, Ipset, Ruleset
 from labkit.kernel.packet import Packet
 
 
@@ -44,3 +45,13 @@ def text(kind: str, end: str, packet: Packet) -> str:
 def bare(kind: str, member: str) -> str:
     """A bitmap of ports does not know protocols; the rule asks for it with `-p`."""
     return member.rpartition(":")[2] if kind == "bitmap:port" else member
+
+
+def ipset_save(sets: Iterable[Ipset]) -> str:
+    """`ipset save`, members sorted; the sizes that the kernel chose are left out."""
+    rows = []
+    for each in sets:
+        kind = f"{each.kind} range 0-65535" if each.kind == "bitmap:port" else each.kind
+        rows.append(f"create {each.name} {kind}")
+        rows += [f"add {each.name} {member}" for member in each.members]
+    return "".join(f"{row}\n" for row in rows)

@@ -9,9 +9,11 @@ from ipaddress import ip_address, ip_network
 from labkit.api.core import Node
 from labkit.api.state import ClusterConfig, State
 from labkit.errors import NotFound
+from labkit.kernel.ipvs import SCHEDULERS
 from labkit.kernel.netns import Part
 from labkit.proxy.base import FAMILIES, NodeView, ProxyMode
 from labkit.proxy.iptables import Iptables
+from labkit.proxy.ipvs import Ipvs
 from labkit.proxy.nftables import Nftables
 from labkit.proxy.services import service_ports
 
@@ -22,6 +24,7 @@ ZONE = "topology.kubernetes.io/zone"
 MODES: Mapping[str, Callable[[ClusterConfig], ProxyMode]] = {
     "iptables": lambda config: Iptables(),
     "nftables": lambda config: Nftables(),
+    "ipvs": lambda config: _ipvs(config),
 }
 """What `proxy_mode=` takes."""
 
@@ -37,6 +40,15 @@ def mode_of(config: ClusterConfig) -> ProxyMode:
     near = get_close_matches(config.proxy_mode, MODES, n=1)
     hint = f"did you mean `{near[0]}`?" if near else f"choose one of {', '.join(MODES)}"
     raise NotFound(f"proxy_mode: the lab has no `{config.proxy_mode}`; {hint}")
+
+
+def _ipvs(config: ClusterConfig) -> ProxyMode:
+    options = config.proxy_options
+    scheduler = options.get("scheduler", "rr")
+    if scheduler not in SCHEDULERS:
+        choices = ", ".join(SCHEDULERS)
+        raise NotFound(f"proxy_mode ipvs: no scheduler `{scheduler}`; choose one of {choices}")
+    return Ipvs(scheduler, options.get("strictARP", "false") == "true")
 
 
 def proxy_parts(state: State) -> Mapping[str, Part]:

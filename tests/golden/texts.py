@@ -8,6 +8,8 @@ from pathlib import Path
 
 from labkit.api import manifests
 from labkit.api.state import ClusterConfig, State
+from labkit.kernel.ipsets import ipset_save
+from labkit.kernel.ipvs import ipvsadm_list
 from labkit.kernel.netns import Netns, merge
 from labkit.kernel.text import iptables_save, nft_list_ruleset
 from labkit.proxy import proxy_parts
@@ -29,8 +31,16 @@ def node(mode: str, name: str) -> Netns:
     return merge(place, name, [proxy_parts(services(mode))[place]])
 
 
-def save(name: str) -> str:
-    return iptables_save(node("iptables", name))
+def save(mode: str, name: str) -> str:
+    return iptables_save(node(mode, name))
+
+
+def balancer(name: str) -> str:
+    return ipvsadm_list(node("ipvs", name).virtual_servers)
+
+
+def sets(name: str) -> str:
+    return ipset_save(node("ipvs", name).ruleset.sets.values())
 
 
 def ruleset(name: str) -> str:
@@ -38,8 +48,11 @@ def ruleset(name: str) -> str:
 
 
 GOLDEN: Mapping[str, Callable[[], str]] = {
-    "iptables-save-node-1.txt": partial(save, "node-1"),
-    "iptables-save-node-2.txt": partial(save, "node-2"),
+    "iptables-save-node-1.txt": partial(save, "iptables", "node-1"),
+    "iptables-save-node-2.txt": partial(save, "iptables", "node-2"),
     "nft-list-ruleset-node-1.txt": partial(ruleset, "node-1"),
     "nft-list-ruleset-node-2.txt": partial(ruleset, "node-2"),
+    "ipvs-iptables-save-node-1.txt": partial(save, "ipvs", "node-1"),
+    "ipvs-ipset-save-node-1.txt": partial(sets, "node-1"),
+    "ipvs-ipvsadm-node-1.txt": partial(balancer, "node-1"),
 }

@@ -47,6 +47,16 @@ def test_a_real_iptables_saves_what_the_lab_prints(name, variant):
     assert tables(in_new_namespace(command, text)) == tables(text)
 
 
+@pytest.mark.needs("root", "iptables", "ipset")
+def test_a_real_ipset_and_iptables_take_what_ipvs_mode_asks_for():
+    sets, rules = (
+        (HERE / f"ipvs-{name}-node-1.txt").read_text(encoding="utf-8")
+        for name in ("ipset-save", "iptables-save")
+    )
+    command = "ipset restore <<'END'\n" + sets + "END\niptables-restore && iptables-save"
+    assert tables(in_new_namespace(command, rules)) == tables(rules)
+
+
 @pytest.mark.needs("root", "nft")
 @pytest.mark.parametrize("name", RULESETS)
 def test_a_real_nft_lists_what_the_lab_prints(name):
