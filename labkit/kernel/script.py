@@ -16,6 +16,7 @@ import msgspec
 from labkit.kernel.layer2 import overhead
 from labkit.kernel.links import Interface, Link
 from labkit.kernel.netns import Netns, Network
+from labkit.kernel.nft_text import nft_list_ruleset
 from labkit.kernel.routes import Route, connected
 from labkit.kernel.rows import nexthop_row, route_words
 from labkit.kernel.rules_text import iptables_save
@@ -54,7 +55,7 @@ class Script(msgspec.Struct, frozen=True):
 
 
 def script(network: Network, prefix: str = "lab.") -> Script:
-    """The network as commands for `ip`, `bridge`, `sysctl` and `iptables-restore`, for root."""
+    """The network as commands for root: `ip`, `bridge`, `sysctl`, `iptables-restore`, `nft`."""
     names = [real_name(name, prefix) for name in network.namespaces]
     return Script(
         build=(
@@ -250,4 +251,7 @@ def rules(netns: Netns, prefix: str) -> list[Command]:
         text = iptables_save(netns, family=family)
         if text:
             commands.append(Command(inside(netns, prefix, tool), text))
+    text = nft_list_ruleset(netns)
+    if text:
+        commands.append(Command(inside(netns, prefix, "nft", "-f", "-"), text))
     return commands

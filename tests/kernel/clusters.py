@@ -64,7 +64,10 @@ def random_cluster(seed: int) -> Cluster:
         target = dice.choice([8080, 8080, 8080, 7777])
         manifests.append(service(f"svc{i}", app, port, target, **more))
     return Cluster.from_manifests(
-        manifests, nodes=dice.choice([2, 3]), cni=dice.choice(["flannel", "flannel/host-gw"])
+        manifests,
+        nodes=dice.choice([2, 3]),
+        cni=dice.choice(["flannel", "flannel/host-gw"]),
+        proxy_mode=dice.choice(["iptables", "nftables"]),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-NEEDS = pytest.mark.needs("root", "ip", "bridge", "iptables", "conntrack")
+NEEDS = pytest.mark.needs("root", "ip", "bridge", "iptables", "nft", "conntrack")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

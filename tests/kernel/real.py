@@ -22,7 +22,7 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 NETWORK_NAMESPACE = 0x40000000  # CLONE_NEWNET
 SAVE_SYN, SAVED_SYN = 27, 28  # TCP_SAVE_SYN, TCP_SAVED_SYN, which Python does not name
 IP_RECVTTL = 12
-PREFIX = "labtest."
+PREFIX = f"labtest{os.getpid()}."  # so that two runs do not meet
 TYPES = {"TCP": socket.SOCK_STREAM, "UDP": socket.SOCK_DGRAM}
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from labkit.kernel import text
 from labkit.kernel.dice import SeededDice
+from labkit.kernel.nft_text import table_text
 from labkit.kernel.walk import walk
 from tests.kernel.clusters import SEEDS, flows, network_of, random_cluster
 from tests.kernel.model import complaints, expected, first_packet
@@ -42,9 +43,18 @@ def test_the_kernel_accepts_every_ruleset(pair):
 def test_iptables_save_prints_our_text_to_the_letter(pair):
     network, _, real = pair
     for name, netns in network.namespaces.items():
-        printed = re.sub(r"\[\d+:\d+\]", "[0:0]", real.inside(name, "iptables-save"))
+        saved = real.inside(name, "iptables-save")
+        printed = re.sub(r"\[\d+:\d+\]", "[0:0]", saved)
         rules = "".join(f"{x}\n" for x in printed.splitlines() if not x.startswith("#"))
         assert rules == text.iptables_save(netns), name
+
+
+def test_nft_prints_our_text_to_the_letter(pair):
+    network, _, real = pair
+    for name, netns in network.namespaces.items():
+        for table in (t for t in netns.ruleset.tables if t.tool == "nft"):
+            printed = real.inside(name, "nft", "list", "table", table.family, table.name)
+            assert printed == table_text(table), name
 
 
 def test_ip_and_bridge_print_our_text_to_the_letter(pair):
