@@ -162,7 +162,7 @@ NO_LOG = "# the lab runs no programs: this container has written no log"
 
 
 def logs(lab: Cluster, request: Request, stdin: str | None) -> Output:
-    """`kubectl logs`: kube-proxy's start-up lines; the lab's other containers write none."""
+    """`kubectl logs`: kube-proxy's start-up lines, and the error that a crashed program left."""
     if request.text("selector"):
         wanted = parse_selector(request.text("selector"))
         namespace = namespace_of(lab, request)
