@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 
+from labkit.commands import ip_route_edit
 from labkit.commands.output import Output
 from labkit.commands.terminal import Program, Terminal
 from labkit.errors import CommandError
@@ -23,7 +24,7 @@ OBJECTS = ("address", "addr", "link", "route", "neighbour", "neighbor", "neigh")
 
 
 def ip(terminal: Terminal, words: list[str]) -> Output:
-    """`ip [-4|-6] [-br] addr|link|route|neigh [show] [dev DEV]` and `ip route get ADDRESS`."""
+    """`ip [-4|-6] [-br] addr|link|route|neigh [show] [dev DEV]`, `ip route get|add|del ...`."""
     flags = [w for w in words if w.startswith("-")]
     rest = [w for w in words if not w.startswith("-")]
     unknown = set(flags) - {"-4", "-6", "-br", "-brief", "-d", "-s", "-c", "-o", "-color"}
@@ -38,6 +39,8 @@ def ip(terminal: Terminal, words: list[str]) -> Output:
     action, dev = _shown(rest[1:])
     if action == "get" and name == "route":
         return _route_get(terminal, rest[2:])
+    if name == "route" and action in ip_route_edit.ACTIONS:
+        return ip_route_edit.edit(terminal, action, rest[2:])
     if action not in ("show", "list", "lst", "ls"):
         raise CommandError(f"ip {name} {action}: {READ_ONLY}")
     if dev and all(link.name != dev for link in terminal.netns.links):

@@ -12,8 +12,11 @@ from labkit.errors import NotFound
 DATA = Path(__file__).parents[2] / "data"
 
 
-def scenario(name: str, **config: Any) -> Cluster:
+def scenario(name: str, nodes: int | str = 3, **config: Any) -> Cluster:
     """A fresh cluster from `data/NAME.yaml`; `config` as in `Cluster.from_manifests`.
+
+    Args:
+        nodes: how many, or the text of their manifests, which is read before the scenario's.
 
     Raises:
         NotFound: no scenario has that name; the message lists those there are.
@@ -23,4 +26,8 @@ def scenario(name: str, **config: Any) -> Cluster:
         near = get_close_matches(name, names, n=1)
         cure = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(names)}"
         raise NotFound(f"scenario {name!r} does not exist; {cure}")
-    return Cluster.from_manifests(DATA / f"{name}.yaml", **config)
+    path = DATA / f"{name}.yaml"
+    if isinstance(nodes, int):
+        return Cluster.from_manifests(path, nodes, **config)
+    text = f"{nodes.strip()}\n---\n{path.read_text(encoding='utf-8')}"
+    return Cluster.from_manifests(text, **config)

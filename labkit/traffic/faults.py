@@ -117,6 +117,26 @@ def missing_route(place: str, prefix: str) -> Fault:
     return Fault(name=name, place=place, change=change, needs=needs)
 
 
+def no_pod_routes(place: str) -> Fault:
+    """Every route by way of another machine is gone, the default route apart.
+
+    On a node these are the routes to the pods of other nodes, as far as the plugin writes any.
+    """
+
+    def far(route: Route) -> bool:
+        return (route.via is not None or bool(route.nexthops)) and route.prefix.prefixlen > 0
+
+    def needs(netns: Netns) -> None:
+        if not any(map(far, netns.routes)):
+            raise NotFound(f"{netns.title}: no route leads to other machines' pods; see ip route")
+
+    def change(netns: Netns) -> Netns:
+        return replace(netns, routes=tuple(r for r in netns.routes if not far(r)))
+
+    name = f"{place}: all routes to other machines' pods are missing"
+    return Fault(name=name, place=place, change=change, needs=needs)
+
+
 def extra_route(place: str, prefix: str, via: str = "", dev: str = "eth0") -> Fault:
     """`ip route replace` was run: the route stands instead of one to the same prefix."""
     net = _prefix(prefix)
