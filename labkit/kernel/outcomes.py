@@ -17,6 +17,7 @@ from labkit.kernel.packet import Packet
 from labkit.kernel.trace import Trace
 from labkit.kernel.walk import travel
 
+MOST_WAYS = 50_000  # ten times the endpoints of the largest Service
 Way = tuple[Fraction, tuple[Decision, ...]]
 
 
@@ -38,7 +39,8 @@ def outcomes(
         explorer = Explorer(chance, begun)
         trace = travel(network, start, packet, explorer, conntrack, now)
         found.append((explorer.chance, trace))
-        waiting.extend(reversed(explorer.others))
+        assert len(found) <= MOST_WAYS, "rules choose anew at every pass of a circle"
+        waiting.extend(explorer.others)
     return tuple(found)
 
 
@@ -56,7 +58,8 @@ class Explorer:
             decision = self.begun[len(self.made)]
         else:
             (first, decision), *rest = evaluate(table, chain, seen, mark)
-            for chance, other in rest:
+            # Last pushed, first walked: the deepest choice, and there the first rule.
+            for chance, other in reversed(rest):
                 self.others.append((self.chance * chance, (*self.made, other)))
             self.chance *= first
         self.made.append(decision)

@@ -6,6 +6,7 @@ from ipaddress import ip_address, ip_interface, ip_network
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from labkit.kernel import netfilter as nf
 from labkit.kernel.dice import SeededDice
@@ -181,12 +182,17 @@ def test_a_packet_and_its_answers_end(network, packet, seed):
         packet = trace.answer
 
 
-@given(networks(), packets())
+def short_lived(packet: Packet) -> Packet:
+    """Ways multiply with each pass through a circle: three passes are enough to see it."""
+    return replace(packet, ttl=min(packet.ttl, 4))
+
+
+@given(networks(), packets().map(short_lived))
 def test_all_ways_together_are_certain(network, packet):
     assert sum(chance for chance, _ in outcomes(network, "m0", packet)) == 1
 
 
-@given(networks(), packets(), st.integers(0, 99))
+@given(networks(), packets().map(short_lived), st.integers(0, 99))
 def test_what_dice_find_is_one_of_the_ways(network, packet, seed):
     one = walk(network, "m0", packet, SeededDice(seed))
     assert one in [trace for _, trace in outcomes(network, "m0", packet)]
