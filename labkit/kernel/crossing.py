@@ -6,23 +6,20 @@ net/netfilter/nf_nat_core.c and nf_nat_proto.c.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import msgspec
 
 from labkit.kernel.answers import icmp_error
+from labkit.kernel.at import At, remember_refused
+from labkit.kernel.balancing import balance, from_network
 from labkit.kernel.clients import knows, remember
 from labkit.kernel.conntrack import Tuple
 from labkit.kernel.filtering import Decision
-from labkit.kernel.host import Host, Stage, Way, device_address, key
-from labkit.kernel.ipvs import VirtualServer, schedule
+from labkit.kernel.host import Stage, device_address, key
 from labkit.kernel.journey import End, Journey
-from labkit.kernel.kept import kept
 from labkit.kernel.matching import Seen
 from labkit.kernel.netfilter import (
     Chain,
     Dnat,
-    Hook,
     Masquerade,
     Reject,
     Rule,
@@ -30,14 +27,12 @@ from labkit.kernel.netfilter import (
     Table,
     Verdict,
 )
-from labkit.kernel.netns import Netns
 from labkit.kernel.nft_text import row_text
-from labkit.kernel.packet import Address, IcmpKind, Packet
+from labkit.kernel.packet import IcmpKind, Packet
 from labkit.kernel.rows import conntrack_row
 from labkit.kernel.rules_text import rule_text
 from labkit.kernel.tracking import (
     INVALID,
-    Tracked,
     free_reply,
     seen,
     track,
@@ -47,19 +42,6 @@ from labkit.kernel.tracking import (
 replace = msgspec.structs.replace
 HALF = {"PREROUTING": "dst", "OUTPUT": "dst", "INPUT": "src", "POSTROUTING": "src"}
 NO_STATE: frozenset[str] = frozenset()
-
-
-class At(msgspec.Struct):
-    """A packet at one hook, as it is after what it has met there so far."""
-
-    here: Host
-    hook: Hook
-    packet: Packet
-    tracked: Tracked | None
-    in_device: str = ""
-    out_device: str = ""
-    way: Way | None = None  # POSTROUTING: masquerade asks where the packet goes
-    balanced: bool = False  # IPVS took the packet and sent it elsewhere
 
 
 def cross(journey: Journey, at: At) -> End | None:
@@ -77,6 +59,10 @@ def cross(journey: Journey, at: At) -> End | None:
             end = balance(journey, at)
             if end is not None or (at.balanced and at.hook == "INPUT"):
                 return end  # what IPVS took is not delivered here
+        elif stage.kind == "tc":
+            end = from_network(journey, at)
+            if end is not None:
+                return end
         else:
             confirm(journey, at)
     return None
@@ -279,8 +265,10 @@ def chain(journey: Journey, at: At, stage: Stage) -> End | None:
     why = verdict_text(base.chain.name, decision, at.packet)
     if decision.target == Verdict("ACCEPT"):
         if decision.rule is not None:
-            says = f"A rule of table {table} lets the packet through."
-            journey.hop(name, at.hook, "accept", why, says, at.packet, table=table, quiet=True)
+            told = decision.rule.says
+            says = told or f"A rule of table {table} lets the packet through."
+            quiet = not told
+            journey.hop(name, at.hook, "accept", why, says, at.packet, table=table, quiet=quiet)
         return None
     if isinstance(decision.target, Reject):
         return reject(journey, at, decision.target, table, why)
@@ -306,27 +294,16 @@ def deciding_row(decision: Decision, rule: Rule, chain: str, packet: Packet) -> 
 
 
 def tell_marks(journey: Journey, at: At, decision: Decision, table: str) -> None:
+    name = at.here.netns.name
     for marked in decision.marked:
-        after = replace(at.packet, mark=marked.mark)
-        journey.hop(
-            at.here.netns.name,
-            at.hook,
-            "rewrite",
-            deciding_row(decision, marked.rule, marked.chain, at.packet),
-            f"The packet gets the mark 0x{marked.mark:x}, which never leaves the machine.",
-            at.packet,
-            after,
-            table=table,
-            quiet=True,
-        )
+        before, after = at.packet, replace(at.packet, mark=marked.mark)
+        why, says = deciding_row(decision, marked.rule, marked.chain, before), marked.rule.says
         at.packet = after
-
-
-def remember_refused(journey: Journey, at: At) -> None:
-    """A first packet gets no further: the error that goes back still knows its connection."""
-    if at.tracked is not None and not at.tracked.known:
-        entry = replace(at.tracked.entry, confirmed=False, expires=journey.now)
-        journey.entries(at.here.netns.name).append(entry)
+        if says:
+            journey.hop(name, at.hook, "accept", why, says, after, table=table)
+            continue
+        says = f"The packet gets the mark 0x{marked.mark:x}, which never leaves the machine."
+        journey.hop(name, at.hook, "rewrite", why, says, before, after, table=table, quiet=True)
 
 
 REASONS: dict[str, IcmpKind] = {
@@ -347,38 +324,3 @@ def reject(journey: Journey, at: At, target: Reject, table: str, why: str) -> En
     journey.hop(name, at.hook, "reject", why, says, at.packet, table=table)
     remember_refused(journey, at)
     return End("refused", name, at.packet, icmp_error(at.here, at.packet, kind))
-
-
-# --- IPVS --------------------------------------------------------------------------------
-
-
-def balance(journey: Journey, at: At) -> End | None:
-    """A new connection to a virtual server gets a real one; without any it is refused."""
-    tracked, packet = at.tracked, at.packet
-    service = virtual_servers(at.here.netns).get((packet.protocol, packet.dst, packet.dport))
-    if service is None or tracked is None or tracked.known:
-        return None
-    name = at.here.netns.name
-    server = schedule(service, journey.entries(name), packet, journey.now)
-    if server is None:
-        says = "The virtual server has no real server: the kernel refuses."
-        journey.hop(name, at.hook, "reject", str(service), says, packet, table="ipvs")
-        remember_refused(journey, at)
-        return End("refused", name, packet, icmp_error(at.here, packet, "port-unreachable"))
-    reply = replace(tracked.entry.reply, src=server.address, sport=server.port)
-    entry = replace(tracked.entry, reply=reply)
-    at.tracked = replace(tracked, entry=entry, settled=tracked.settled | {"dst"})
-    at.packet = translated(packet, at.tracked, "dst")
-    at.balanced = True
-    why = f"{service} -> {server} Masq {server.weight}"
-    says = f"New destination: {packet.destination} becomes {at.packet.destination}."
-    journey.hop(name, at.hook, "rewrite", why, says, packet, at.packet, table="ipvs")
-    return None
-
-
-def virtual_servers(netns: Netns) -> Mapping[tuple[str, Address, int], VirtualServer]:
-    return kept(netns, "virtual servers", by_address)
-
-
-def by_address(netns: Netns) -> Mapping[tuple[str, Address, int], VirtualServer]:
-    return {(s.protocol, s.address, s.port): s for s in netns.virtual_servers}

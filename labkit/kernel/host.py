@@ -39,9 +39,9 @@ class Base(msgspec.Struct, frozen=True):
 
 
 class Stage(msgspec.Struct, frozen=True):
-    """One thing that happens at a hook: a chain, or the part of conntrack, NAT or IPVS."""
+    """One thing that happens at a hook: a chain, or the part of conntrack, NAT, IPVS or tc."""
 
-    kind: Literal["chain", "nat", "conntrack", "confirm", "ipvs"]
+    kind: Literal["chain", "nat", "conntrack", "confirm", "ipvs", "tc"]
     priority: int
     bases: tuple[Base, ...] = ()
 
@@ -156,6 +156,8 @@ def stages(netns: Netns, family: str, hook: Hook) -> list[Stage]:
         found += [nat, track]
     if netns.virtual_servers and hook in IPVS:
         found.append(Stage("ipvs", IPVS[hook]))
+    if netns.maps is not None and hook == "PREROUTING":
+        found.append(Stage("tc", CONNTRACK + 1))  # in truth before, with a table of its own
     return sorted(found, key=lambda stage: stage.priority)
 
 

@@ -6,7 +6,8 @@ import zlib
 
 import msgspec
 
-from labkit.kernel.crossing import At, cross
+from labkit.kernel.at import At
+from labkit.kernel.crossing import cross
 from labkit.kernel.host import look_up
 from labkit.kernel.journey import Arrive, Bridge, End, Input, Journey, Send, Step, Transmit
 from labkit.kernel.links import Fdb, Link

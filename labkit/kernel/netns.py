@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from labkit.kernel.bpf import Maps
 from labkit.kernel.ipvs import VirtualServer
 from labkit.kernel.links import Link
 from labkit.kernel.netfilter import Chain, Ipset, Ruleset, Table
@@ -39,6 +40,7 @@ class Netns(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     sockets: tuple[Socket, ...] = ()
     sysctls: Mapping[str, int] = {}
     virtual_servers: tuple[VirtualServer, ...] = ()
+    maps: Maps | None = None
 
     def link(self, name: str) -> Link:
         """The device of that name; KeyError if there is none."""
@@ -59,6 +61,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     sockets: tuple[Socket, ...] = ()
     sysctls: Mapping[str, int] = {}
     virtual_servers: tuple[VirtualServer, ...] = ()
+    maps: Maps | None = None
 
 
 class Network(msgspec.Struct, frozen=True, dict=True):
@@ -87,6 +90,7 @@ def merge(name: str, title: str, parts: Iterable[Part]) -> Netns:
         sockets=tuple(x for part in brought for x in part.sockets),
         sysctls={key: value for part in brought for key, value in part.sysctls.items()},
         virtual_servers=tuple(x for part in brought for x in part.virtual_servers),
+        maps=next((part.maps for part in brought if part.maps), None),
     )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from labkit.kernel.answers import accepted, echo_reply, icmp_error, reply
+from labkit.kernel.at import At
 from labkit.kernel.conntrack import Entry
-from labkit.kernel.crossing import At, cross
+from labkit.kernel.crossing import cross
 from labkit.kernel.host import Host
 from labkit.kernel.journey import Deliver, End, Journey, Reroute, Step
 from labkit.kernel.layer2 import tunnel_for, unwrap

@@ -15,8 +15,10 @@ from typing import Any
 import msgspec
 
 from labkit.kernel.answers import icmp_error
+from labkit.kernel.at import At, remember_refused
+from labkit.kernel.balancing import connected
 from labkit.kernel.conntrack import Conntrack
-from labkit.kernel.crossing import At, cross, remember_refused
+from labkit.kernel.crossing import cross
 from labkit.kernel.dice import Dice
 from labkit.kernel.filtering import Decision, evaluate
 from labkit.kernel.host import Host, Way, host, look_up, source_for
@@ -81,8 +83,10 @@ def travel(
 ) -> Trace:
     """The walk, with netfilter's choices made by `decide`."""
     journey = Journey(network, decide, conntrack, now)
-    open_socket(journey, start, packet)
-    step: Step = Send(start, packet)
+    begun = connected(journey, start, packet)
+    step: Step = begun if isinstance(begun, End) else Send(start, begun)
+    if isinstance(step, Send):
+        open_socket(journey, start, step.packet)
     for _ in range(MOST_STEPS):
         if isinstance(step, End):
             break
