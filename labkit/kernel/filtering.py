@@ -41,7 +41,7 @@ DEEPEST = 64  # jumps; the kernel refuses to load rule sets that jump in circles
 
 
 class Marked(msgspec.Struct, frozen=True):
-    """A rule on the way that changed the mark, and the mark after it."""
+    """A rule on the way that changed the mark or has something to say; the mark after it."""
 
     chain: str
     rule: Rule
@@ -142,6 +142,8 @@ def follow(
         if isinstance(target, Jump):
             enter(table, at, target)
         elif target == RETURN:
+            if rule.says:
+                at.marked = (*at.marked, Marked(at.path[-1], rule, at.mark))
             if not go_back(at):
                 return at.chance, decision(table, at, at.chain.policy, rule)
         elif target is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import ip_network
 
+from labkit.kernel.kept import kept
 from labkit.kernel.netfilter import InSet, Ipset, Ruleset
 from labkit.kernel.packet import Packet
 
@@ -16,7 +17,20 @@ def contains(ruleset: Ruleset, match: InSet, packet: Packet) -> bool:
     if "net" not in kinds:
         wanted = (text(kind, end, packet) for kind, end in zip(kinds, match.ends, strict=True))
         return bare(ipset.kind, ",".join(wanted)) in ipset.members
+    if kinds == ["net"]:
+        address = packet.src if match.ends == ("src",) else packet.dst
+        found = kept(ipset, "nets", nets)
+        return any(int(address) & mask in found[mask] for mask in found)
     return any(is_member(member, kinds, match.ends, packet) for member in ipset.members)
+
+
+def nets(ipset: Ipset) -> dict[int, set[int]]:
+    """Mask -> the networks of that size among the members of a set of networks."""
+    found: dict[int, set[int]] = {}
+    for member in ipset.members:
+        network = ip_network(member)
+        found.setdefault(int(network.netmask), set()).add(int(network.network_address))
+    return found
 
 
 def is_member(member: str, kinds: list[str], ends: tuple[str, ...], packet: Packet) -> bool:

@@ -21,6 +21,7 @@ from labkit.kernel.netfilter import (
     Match,
     OneOf,
     OutDevice,
+    Ports,
     Proto,
     Recent,
     Source,
@@ -103,6 +104,10 @@ def source_port(match: SourcePort) -> Check:
     return lambda seen, mark: first <= seen.packet.sport <= last
 
 
+def several_ports(match: Ports) -> Check:
+    return lambda seen, mark: any(a <= seen.packet.dport <= b for a, b in match.ranges)
+
+
 def marked(match: Mark) -> Check:
     return lambda seen, mark: mark & match.mask == match.value
 
@@ -160,6 +165,7 @@ CHECKS: dict[type, Callable[..., Check]] = {
     Proto: proto,
     DestinationPort: destination_port,
     SourcePort: source_port,
+    Ports: several_ports,
     Mark: marked,
     CtState: state,
     AddrType: addrtype,

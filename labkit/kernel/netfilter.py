@@ -76,6 +76,13 @@ class SourcePort(msgspec.Struct, frozen=True):
     negate: bool = False
 
 
+class Ports(msgspec.Struct, frozen=True):
+    """`-m multiport --dports 80,8000:8100`: one of these ports or ranges, 15 numbers at most."""
+
+    ranges: tuple[tuple[int, int], ...]
+    negate: bool = False
+
+
 class Mark(msgspec.Struct, frozen=True):
     """`-m mark [!] --mark 0x4000/0x4000`"""
 
@@ -170,6 +177,7 @@ Match = (
     | Proto
     | DestinationPort
     | SourcePort
+    | Ports
     | Mark
     | CtState
     | AddrType
@@ -288,10 +296,15 @@ Target = (
 
 
 class Rule(msgspec.Struct, frozen=True):
-    """One rule. Without a target it only counts (or has a side effect such as `recent --set`)."""
+    """One rule. Without a target it only counts (or has a side effect such as `recent --set`).
+
+    `says` is one plain sentence on what it means that a packet met the rule; one that has it
+    stands for a decision, and so for a row of a trace, even where its target changes little.
+    """
 
     matches: tuple[Match, ...] = ()
     target: Target | None = None
+    says: str = ""
 
 
 class Chain(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -340,7 +353,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     comment: str = ""
 
 
-class Ipset(msgspec.Struct, frozen=True):
+class Ipset(msgspec.Struct, frozen=True, dict=True):
     """One set of `ipset list`: its type and its members, as text in canonical order."""
 
     name: str

@@ -95,6 +95,11 @@ def ports(match: nf.SourcePort | nf.DestinationPort) -> list[str]:
     return [*negated(match.negate), option, value]
 
 
+def several_ports(match: nf.Ports) -> list[str]:
+    listed = (str(a) if a == b else f"{a}:{b}" for a, b in match.ranges)
+    return ["-m", "multiport", *negated(match.negate), "--dports", ",".join(listed)]
+
+
 def mark_text(value: int, mask: int) -> str:
     return f"0x{value:x}" if mask == 0xFFFFFFFF else f"0x{value:x}/0x{mask:x}"
 
@@ -121,6 +126,7 @@ def recent_text(match: nf.Recent) -> list[str]:
 
 
 TAIL: dict[type, Callable[..., list[str]]] = {
+    nf.Ports: several_ports,
     nf.Mark: lambda m: ["-m", "mark", *negated(m.negate), "--mark", mark_text(m.value, m.mask)],
     nf.CtState: lambda m: ["-m", "conntrack", *negated(m.negate), "--ctstate", ",".join(m.states)],
     nf.AddrType: lambda m: ["-m", "addrtype", *negated(m.negate), f"--{m.end}-type", m.kind],
