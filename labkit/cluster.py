@@ -325,6 +325,7 @@ class Cluster:
 def _configured(config: ClusterConfig, options: Mapping[str, Any]) -> ClusterConfig:
     """The configuration with these options, whose names of strategies there are."""
     new = setup.configured(config, options)
-    cni_of(new)
+    if "pod_cidrs" not in options and new.pod_cidrs == cni_of(config).pod_cidrs:
+        new = setup.configured(new, {"pod_cidrs": cni_of(new).pod_cidrs})
     mode_of(new)
     return new

@@ -31,14 +31,31 @@ def system_manifests(config: ClusterConfig, given: Sequence[Manifest]) -> list[M
 def _words(config: ClusterConfig, given: Sequence[Manifest]) -> dict[str, str]:
     server = api_server(config, given)
     return {
+        **_calico_words(config),
         "api_family": f"IPv{ip_address(server).version}",
         "api_ip": str(ip_network(config.service_cidrs[0])[1]),
         "api_server": server,
-        "backend": config.cni_options.get("backend", config.cni.partition("/")[2] or "vxlan"),
+        "backend": _backend(config) or "vxlan",
         "dns_ip": config.dns_ip,
         "domain": config.dns_domain,
         "pod_cidrs": ",".join(config.pod_cidrs),
         "proxy_mode": config.proxy_mode,
+    }
+
+
+def _backend(config: ClusterConfig) -> str:
+    """The way between nodes that the configuration names; empty for the plugin's own choice."""
+    return config.cni.partition("/")[2] or config.cni_options.get("backend", "")
+
+
+def _calico_words(config: ClusterConfig) -> dict[str, str]:
+    vxlan = _backend(config) == "vxlan"
+    felix = "127.0.0.1:9099/TCP"
+    return {
+        "calico_backend": "vxlan" if vxlan else "bird",
+        "calico_listens": felix if vxlan else f"179/TCP,{felix}",  # BIRD speaks BGP on 179
+        "calico_vxlan": "Always" if vxlan else "Never",
+        "pod_mtu": "1450" if vxlan else "1500",
     }
 
 

@@ -6,13 +6,22 @@ from difflib import get_close_matches
 
 from labkit.api.state import ClusterConfig
 from labkit.cni.base import CNI, node_cidrs
+from labkit.cni.calico import calico
 from labkit.cni.flannel import flannel
 from labkit.errors import NotFound
 
 __all__ = ["CNI", "NAMES", "cni_of", "node_cidrs"]
 
-NAMES = ("flannel", "flannel/host-gw", "flannel/vxlan")
-"""`cni=` takes these; `flannel` alone takes its backend from `cni_options`, else vxlan."""
+NAMES = (
+    "calico",
+    "calico/none",
+    "calico/vxlan",
+    "flannel",
+    "flannel/host-gw",
+    "flannel/vxlan",
+)
+"""`cni=` takes these; a plugin's name alone takes the way between nodes from `cni_options`
+(`backend`), else flannel takes vxlan and Calico none."""
 
 
 def cni_of(config: ClusterConfig) -> CNI:
@@ -22,8 +31,11 @@ def cni_of(config: ClusterConfig) -> CNI:
         NotFound: no such plugin or backend; the message lists the choices.
     """
     plugin, _, backend = config.cni.partition("/")
-    if plugin != "flannel":
-        near = get_close_matches(config.cni, NAMES, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"choose one of {', '.join(NAMES)}"
-        raise NotFound(f"cni: the lab has no `{config.cni}`; {hint}")
-    return flannel(backend or config.cni_options.get("backend", "vxlan"))
+    backend = backend or config.cni_options.get("backend", "")
+    if plugin == "flannel":
+        return flannel(backend or "vxlan")
+    if plugin == "calico":
+        return calico(backend or "none")
+    near = get_close_matches(config.cni, NAMES, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"choose one of {', '.join(NAMES)}"
+    raise NotFound(f"cni: the lab has no `{config.cni}`; {hint}")

@@ -26,7 +26,11 @@ NODE_BLOCK = {4: 24, 6: 64}
 
 
 class CNI(Protocol):
-    """A network plugin: pure functions with a name."""
+    """A network plugin: pure functions with a name.
+
+    `inserts_rules` says whether its rules stand in front of kube-proxy's or behind them,
+    `pod_cidrs` which ranges a cluster gets that is not told any.
+    """
 
     @property
     def name(self) -> str: ...
@@ -34,10 +38,20 @@ class CNI(Protocol):
     @property
     def enforces_policies(self) -> bool: ...
 
+    @property
+    def inserts_rules(self) -> bool: ...
+
+    @property
+    def pod_cidrs(self) -> tuple[str, ...]: ...
+
     def addresses(
         self, state: State, node: Node, taken: AbstractSet[Address]
     ) -> tuple[Address, ...]:
         """Addresses for one new pod on `node`, one a family; `Exhausted` if none is left."""
+        ...
+
+    def device(self, pod: Pod) -> str:
+        """The node's end of the pod's cable."""
         ...
 
     def program(self, state: State) -> Mapping[str, Part]:

@@ -42,11 +42,16 @@ class Flannel(msgspec.Struct, frozen=True):
     backend: Backend = "vxlan"
     name: str = "flannel"
     enforces_policies: bool = False
+    inserts_rules: bool = False
+    pod_cidrs: tuple[str, ...] = ("10.244.0.0/16",)
 
     def addresses(
         self, state: State, node: Node, taken: AbstractSet[Address]
     ) -> tuple[Address, ...]:
         return base.block_addresses(node, taken)
+
+    def device(self, pod: Pod) -> str:
+        return veth_name(pod)
 
     def program(self, state: State) -> Mapping[str, Part]:
         views = base.views(state)

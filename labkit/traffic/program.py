@@ -8,6 +8,7 @@ from labkit.api.names import title_of
 from labkit.api.state import State
 from labkit.cni import base, cni_of
 from labkit.kernel.netns import Netns, Network, Part, merge
+from labkit.policy.compile import enforcement
 from labkit.proxy import proxy_parts
 from labkit.traffic.machines import machine_parts, pod_sockets
 
@@ -21,8 +22,14 @@ def program(state: State) -> Network:
 
 
 def _program(state: State) -> Network:
-    sources = (machine_parts(state), proxy_parts(state), cni_of(state.config).program(state))
-    # kube-proxy puts its jumps in front of what is there, flannel appends its own.
+    cni = cni_of(state.config)
+    after = [proxy_parts(state), cni.program(state)]
+    if cni.inserts_rules:
+        after.reverse()  # whose rules stand in front of kube-proxy's is a matter of the plugin
+    if cni.enforces_policies:
+        pods = {view.netns: view.pods for view in base.views(state)}
+        after.append(enforcement(state, pods, cni.device))
+    sources = (machine_parts(state), *after)
     parts: dict[str, list[Part]] = {}
     for source in (*sources, _sockets(state)):
         for name, part in source.items():

@@ -12,6 +12,9 @@ STAGE, ACTION = 12, 9  # columns as wide as POSTROUTING and rewrite need
 COMMENT = re.compile(r' -m comment --comment ("[^"]*"|\S+)')
 WORDS = {"route": "forward"}  # the stage has said "route" already
 LISTENING = ("LISTEN", "UNCONN")  # what `ss` calls a listening TCP or UDP socket
+OWNER = re.compile(r' -m comment --comment "cali:[^"]*"')  # by which a program knows its rules
+MARK = re.compile(r" -m mark --mark 0x0/\S+")
+ESTABLISHED = "--ctstate RELATED,ESTABLISHED"
 NOISE = re.compile(r" -p \w+| -m (?:tcp|udp|sctp)(?= )")
 
 
@@ -90,6 +93,8 @@ def said(hop: Hop, answer: bool) -> str:
         return f"the client {_news(hop)}"
     if "unreachable" in hop.why and hop.stage == "route":
         return f"no route leads to {hop.before.dst}: Network is unreachable"
+    if hop.action == "accept" and hop.stage != "socket" and ESTABLISHED not in hop.why:
+        return hop.says.rstrip(".")  # the rule's own words: a mark's row tells nobody anything
     return short(hop.why)
 
 
@@ -121,5 +126,6 @@ def short(why: str) -> str:
     if tail.startswith("DNAT"):
         return f"{' '.join(head.split()[:2])} … -j {tail}"
     refuses = tail.startswith(("DROP", "REJECT"))
-    head = COMMENT.sub(r" … \1 …" if refuses else " …", NOISE.sub("", head))
-    return f"{head} -j {tail}"
+    head = OWNER.sub(" …", NOISE.sub("", head))
+    head = COMMENT.sub(r" … \1 …" if refuses else " …", MARK.sub("", head) if refuses else head)
+    return f"{head.replace(' … …', ' …')} -j {tail}"

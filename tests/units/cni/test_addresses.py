@@ -74,7 +74,8 @@ def test_a_node_without_pod_cidr_gives_no_addresses():
 
 UNKNOWN = {
     # what is asked for: (cni, its options, the error)
-    "another plugin": ("kindnet", {}, "choose one of flannel, flannel/host-gw, flannel/vxlan"),
+    "another plugin": ("kindnet", {}, "choose one of calico, calico/none, calico/vxlan, fl"),
+    "another encapsulation": ("calico/ipip", {}, "no encapsulation `ipip`; choose none or vxlan"),
     "a slip": ("flanel", {}, "did you mean `flannel`?"),
     "another backend": ("flannel/ipip", {}, "no backend `ipip`; choose vxlan or host-gw"),
     "an option's slip": ("flannel", {"backend": "hostgw"}, "no backend `hostgw`"),

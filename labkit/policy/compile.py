@@ -1,0 +1,178 @@
+"""How Calico's Felix enforces NetworkPolicies: chains for each pod, and sets of addresses.
+
+A forwarded packet is sent by its device to the chain of the pod that it leaves (`cali-fw-`) or
+enters (`cali-tw-`): a known connection passes, else the policies that select the pod are asked
+one by one, and one that accepts sets a mark. Without any policy a profile accepts.
+
+*The lab simplifies*: all policies stand in the tier `default`, in the order of their names, and
+policies with one selector share no chain of their own; the dispatch is one flat list; the
+profiles of service accounts, which hold no rule, are left out. As in life a pod that speaks to
+itself by way of a Service is judged like any other, though the API lets it always reach itself.
+
+Source: Calico `felix/rules/{dispatch,endpoints,policy}.go`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from labkit.api.core import Pod
+from labkit.api.names import titles
+from labkit.api.networking import NetworkPolicy
+from labkit.api.state import State
+from labkit.kernel import netfilter as nf
+from labkit.kernel.netfilter import Comment, CtState, InSet, Jump, Mark, Rule, SetMark, Verdict
+from labkit.kernel.netns import Part
+from labkit.kernel.rule_hashes import shortened, with_hashes
+from labkit.policy.matcher import Direction, isolating
+from labkit.policy.rules import ACCEPTED, Family, Writer
+
+PASSED = 0x20000
+IS_ACCEPTED = Mark(ACCEPTED, ACCEPTED)
+NOT_PASSED = Mark(0, PASSED)
+ACCEPT, DROP, RETURN = Verdict("ACCEPT"), Verdict("DROP"), Verdict("RETURN")
+LONGEST = 28  # characters of a chain's name
+VXLAN_PORT = 4789
+KNOWN = "The connection is open already: no policy is asked."
+NO_TUNNELS = (
+    # A pod might pretend to be a node by packets that look like a tunnel's.
+    Rule(
+        (
+            nf.Proto("udp"),
+            Comment("Drop VXLAN encapped packets originating in workloads"),
+            nf.Ports(((VXLAN_PORT, VXLAN_PORT),)),
+        ),
+        DROP,
+    ),
+)
+FORWARD = nf.Chain(
+    # What Felix puts behind everybody else's rules.
+    name="FORWARD",
+    rules=(
+        Rule((Comment("Policy explicitly accepted packet."), IS_ACCEPTED), ACCEPT),
+        Rule((), SetMark(ACCEPTED, ACCEPTED)),
+    ),
+    hook="FORWARD",
+    priority=nf.PRIORITY["filter"],
+    policy="ACCEPT",
+)
+LEADS: Mapping[Direction, tuple[str, str, str]] = {
+    # chains of an endpoint, of a policy and of a profile
+    "Egress": ("cali-fw-", "cali-po-", "cali-pro-"),
+    "Ingress": ("cali-tw-", "cali-pi-", "cali-pri-"),
+}
+DISPATCH: tuple[tuple[str, Direction], ...] = (
+    ("cali-from-wl-dispatch", "Egress"),
+    ("cali-to-wl-dispatch", "Ingress"),
+)
+Device = Callable[[Pod], str]
+Chains = dict[str, tuple[Rule, ...]]
+
+
+def enforcement(
+    state: State, pods: Mapping[str, Sequence[Pod]], device: Device
+) -> Mapping[str, Part]:
+    """Node's namespace -> the chains and sets that enforce all policies for its pods.
+
+    Args:
+        pods: node's namespace -> its pods that have a namespace of their own.
+        device: the node's end of a pod's cable.
+    """
+    return {name: _node_part(state, own, device) for name, own in pods.items()}
+
+
+def _node_part(state: State, pods: Sequence[Pod], device: Device) -> Part:
+    families: list[Family] = ["ip"]
+    if any(address.version == 6 for pod in pods for address in pod.addresses):
+        families.append("ip6")
+    tables, sets = [], {}
+    for family in families:
+        writer = Writer(state, family)
+        table = _table(state, pods, device, writer)
+        tables.append(table)
+        used = {m.name for c in table.chains.values() for r in c.rules for m in _sets(r)}
+        sets.update({name: writer.sets()[name] for name in sorted(used)})
+    return Part(tables=tuple(tables), sets=sets)
+
+
+def _sets(rule: Rule) -> tuple[InSet, ...]:
+    return tuple(match for match in rule.matches if isinstance(match, InSet))
+
+
+def _table(state: State, pods: Sequence[Pod], device: Device, writer: Writer) -> nf.Table:
+    chains: Chains = {}
+    for chain, direction in DISPATCH:
+        lead = LEADS[direction][0]
+        chains[chain] = (
+            *(
+                Rule((_port(device(p), direction),), Jump(lead + device(p), goto=True))
+                for p in pods
+            ),
+            Rule((Comment("Unknown interface"),), DROP),
+        )
+        for pod in pods:
+            policies = isolating(state, pod, direction)
+            title = f"{pod.namespace}/{titles(state).get((pod.namespace, pod.name), pod.name)}"
+            chains[lead + device(pod)] = _endpoint(pod, title, direction, policies)
+            chains |= {_policy_chain(p, direction): writer.rules(p, direction) for p in policies}
+            chains[_profile_chain(pod, direction)] = _profile(pod, direction)
+    found = [FORWARD, *(nf.Chain(name=name, rules=rules) for name, rules in chains.items())]
+    hashed = {chain.name: with_hashes(chain, "cali") for chain in found}
+    return nf.Table(name="filter", family=writer.family, chains=hashed)
+
+
+def _endpoint(
+    pod: Pod, title: str, direction: Direction, policies: Sequence[NetworkPolicy]
+) -> tuple[Rule, ...]:
+    """The chain of one pod in one direction; it returns with the mark, or drops."""
+    return (
+        Rule((CtState(("RELATED", "ESTABLISHED")),), ACCEPT, KNOWN),
+        Rule((CtState(("INVALID",)),), DROP),
+        Rule((), SetMark(0, ACCEPTED)),
+        *(NO_TUNNELS if direction == "Egress" else ()),
+        *(_tier(policies, direction) if policies else ()),
+        Rule((), Jump(_profile_chain(pod, direction))),
+        Rule(
+            (Comment("Return if profile accepted"), IS_ACCEPTED),
+            RETURN,
+            f"{title} is not isolated for {direction.lower()}.",
+        ),
+        Rule((Comment("Drop if no profiles matched"),), DROP),
+    )
+
+
+def _tier(policies: Sequence[NetworkPolicy], direction: Direction) -> tuple[Rule, ...]:
+    """The policies that select the pod: one that accepts is enough, none is the end."""
+    asked = (
+        rule
+        for policy in policies
+        for rule in (
+            Rule((NOT_PASSED,), Jump(_policy_chain(policy, direction))),
+            Rule((Comment("Return if policy accepted"), IS_ACCEPTED), RETURN),
+        )
+    )
+    end = Comment("End of tier default. Drop if no policies passed packet")
+    return (
+        Rule((Comment("Start of tier default"),), SetMark(0, PASSED)),
+        *asked,
+        Rule((end, NOT_PASSED), DROP),
+    )
+
+
+def _port(device: str, direction: Direction) -> nf.InDevice | nf.OutDevice:
+    """The cable by which a packet comes from the pod, or goes to it."""
+    return nf.InDevice(device) if direction == "Egress" else nf.OutDevice(device)
+
+
+def _policy_chain(policy: NetworkPolicy, direction: Direction) -> str:
+    return shortened(LEADS[direction][1], f"{policy.namespace}/knp.default.{policy.name}", LONGEST)
+
+
+def _profile_chain(pod: Pod, direction: Direction) -> str:
+    return shortened(LEADS[direction][2], f"kns.{pod.namespace}", LONGEST)
+
+
+def _profile(pod: Pod, direction: Direction) -> tuple[Rule, ...]:
+    """The namespace's profile: it accepts everything."""
+    note = Comment(f"Profile kns.{pod.namespace} {direction.lower()}")
+    return Rule((note,), SetMark(ACCEPTED, ACCEPTED)), Rule((IS_ACCEPTED,), RETURN)

@@ -1,0 +1,198 @@
+"""The rules of one NetworkPolicy in the words of iptables, and the sets that they name.
+
+A peer that selects pods becomes a set of their addresses, an ipBlock a network; a port's name
+becomes a set of addresses with the number that each pod gives to the name.
+
+Source: Calico `libcalico-go/lib/backend/k8s/conversion`, `felix/rules/policy.go`.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from ipaddress import ip_network
+from typing import Literal
+
+from labkit.api.core import Namespace, Pod
+from labkit.api.meta import Address
+from labkit.api.names import FINISHED
+from labkit.api.networking import IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort
+from labkit.api.state import State
+from labkit.kernel import netfilter as nf
+from labkit.kernel.netfilter import Comment, Mark, Match, Rule, SetMark, Verdict
+from labkit.policy.explain import wants
+from labkit.policy.matcher import DEFAULT, Direction, named_ports
+
+Family = Literal["ip", "ip6"]
+ACCEPTED, SCRATCH = 0x10000, 0x80000
+IN_BLOCK = Mark(SCRATCH, SCRATCH)
+MOST_PORTS = 15  # numbers in one multiport match; a range takes two
+LONGEST_SET = 31  # characters of an ipset's name
+VERSION = {"ip": 4, "ip6": 6}
+Matches = tuple[Match, ...]
+
+
+class Writer:
+    """Writes policies for one family, and collects the sets that their rules name."""
+
+    def __init__(self, state: State, family: Family) -> None:
+        self.state, self.family = state, family
+        self._sets: dict[str, nf.Ipset] = {}
+        self._rules: dict[tuple[str, str, Direction], tuple[Rule, ...]] = {}
+
+    def sets(self) -> Mapping[str, nf.Ipset]:
+        """Every set that the rules written so far name."""
+        return self._sets
+
+    def rules(self, policy: NetworkPolicy, direction: Direction) -> tuple[Rule, ...]:
+        """One direction's rules: a packet that one of them accepts gets the mark and returns."""
+        key = (policy.namespace, policy.name, direction)
+        if key not in self._rules:
+            self._rules[key] = tuple(self._written(policy, direction))
+        return self._rules[key]
+
+    def _written(self, policy: NetworkPolicy, direction: Direction) -> Iterator[Rule]:
+        note = f"Policy {policy.namespace}/knp.default.{policy.name} {direction.lower()}"
+        way = "in" if direction == "Ingress" else "out"
+        for number, (peers, ports) in enumerate(_parts(policy, direction), start=1):
+            says = f"Policy {policy.namespace}/{policy.name}, rule {number} lets it {way}."
+            for peer in peers or (None,):
+                for before, matches in self._peer(policy, peer, direction):
+                    yield from before
+                    for listed in self._ports(ports):
+                        wanted = (Comment(note), *matches, *listed)
+                        yield Rule(wanted, SetMark(ACCEPTED, ACCEPTED), says)
+                        yield Rule((Mark(ACCEPTED, ACCEPTED),), Verdict("RETURN"))
+
+    # --- peers
+
+    def _peer(
+        self, policy: NetworkPolicy, peer: NetworkPolicyPeer | None, direction: Direction
+    ) -> Iterator[tuple[tuple[Rule, ...], Matches]]:
+        """Rules to stand in front, and what the deciding rule asks; nothing for another family."""
+        if peer is None:
+            yield (), ()
+        elif peer.ip_block is not None:
+            yield from self._block(peer.ip_block, direction)
+        else:
+            end = "src" if direction == "Ingress" else "dst"
+            yield (), (nf.InSet(self._pod_set(policy, peer), (end,)),)
+
+    def _block(
+        self, block: IPBlock, direction: Direction
+    ) -> Iterator[tuple[tuple[Rule, ...], Matches]]:
+        """A network; with holes by way of a scratch mark, as one rule takes one network only."""
+        end = nf.Source if direction == "Ingress" else nf.Destination
+        network = ip_network(block.cidr, strict=False)
+        if network.version != VERSION[self.family]:
+            return
+        whole: Matches = (end(network),) if network.prefixlen else ()
+        if not block.except_:
+            yield (), whole
+            return
+        holes = (ip_network(hole, strict=False) for hole in block.except_)
+        front = (
+            Rule((), SetMark(0, SCRATCH)),
+            Rule(whole, SetMark(SCRATCH, SCRATCH)),
+            *(Rule((end(hole),), SetMark(0, SCRATCH)) for hole in holes),
+        )
+        yield front, (IN_BLOCK,)
+
+    def _pod_set(self, policy: NetworkPolicy, peer: NetworkPolicyPeer) -> str:
+        """The set of the addresses of all pods that a peer describes."""
+        parts = []
+        if peer.namespace_selector is None:
+            parts.append(f"namespace == {policy.namespace}")
+        else:
+            parts.append(f"namespaces with {wants(peer.namespace_selector)}")
+        if peer.pod_selector is not None:
+            parts.append(wants(peer.pod_selector))
+        name = self._name("s", " && ".join(parts))
+        if name not in self._sets:
+            chosen = (p for p in self._pods() if self._described(policy, peer, p))
+            found = sorted({a for pod in chosen for a in self._addresses(pod)})
+            self._sets[name] = nf.Ipset(name, "hash:net", tuple(map(str, found)))
+        return name
+
+    def _described(self, policy: NetworkPolicy, peer: NetworkPolicyPeer, pod: Pod) -> bool:
+        if peer.namespace_selector is None:
+            if pod.namespace != policy.namespace:
+                return False
+        else:
+            space = self.state.get(Namespace, pod.namespace)
+            if not peer.namespace_selector.matches(space.labels if space else {}):
+                return False
+        return peer.pod_selector is None or peer.pod_selector.matches(pod.labels)
+
+    # --- ports
+
+    def _ports(self, ports: tuple[NetworkPolicyPort, ...]) -> Iterator[Matches]:
+        """What the ports ask, one rule each: any of them is enough."""
+        if not ports:
+            yield ()
+        for protocol in dict.fromkeys(port.protocol for port in ports):
+            mine = [port for port in ports if port.protocol == protocol]
+            proto = nf.Proto(protocol.lower())
+            if any(port.port is None for port in mine):
+                yield (proto,)
+                continue
+            ranges = [(p.port, p.end_port or p.port) for p in mine if isinstance(p.port, int)]
+            yield from ((proto, nf.Ports(some)) for some in _portions(ranges))
+            for name in dict.fromkeys(p.port for p in mine if isinstance(p.port, str)):
+                named = self._port_set(name, protocol.lower())
+                yield proto, nf.InSet(named, ("dst", "dst"))
+
+    def _port_set(self, port: str, protocol: str) -> str:
+        """Each pod's address with the numbers that it gives to a port's name."""
+        name = self._name("n", f"{protocol},{port}")
+        if name not in self._sets:
+            found = sorted(
+                (address, number)
+                for pod in self._pods()
+                for number in named_ports(pod, port, protocol.upper(), DEFAULT)  # type: ignore[arg-type]  # a PortProtocol in small letters
+                for address in self._addresses(pod)
+            )
+            members = tuple(dict.fromkeys(f"{a},{protocol}:{n}" for a, n in found))
+            self._sets[name] = nf.Ipset(name, "hash:ip,port", members)
+        return name
+
+    # --- pods
+
+    def _name(self, kind: str, text: str) -> str:
+        """`cali40s:...`: Calico hashes what a set is made from."""
+        digits = urlsafe_b64encode(sha256(f"{kind}:{text}".encode()).digest()).decode()
+        return f"cali{VERSION[self.family]}0{kind}:{digits}"[:LONGEST_SET]
+
+    def _pods(self) -> Iterator[Pod]:
+        """Pods that a selector may mean: those on their node's network are the node."""
+        for pod in self.state.list(Pod):
+            if not pod.spec.host_network and pod.status.phase not in FINISHED:
+                yield pod
+
+    def _addresses(self, pod: Pod) -> Iterator[Address]:
+        return (a for a in pod.addresses if a.version == VERSION[self.family])
+
+
+def _parts(
+    policy: NetworkPolicy, direction: Direction
+) -> Iterator[tuple[tuple[NetworkPolicyPeer, ...], tuple[NetworkPolicyPort, ...]]]:
+    if direction == "Ingress":
+        yield from ((rule.from_, rule.ports) for rule in policy.spec.ingress or ())
+    else:
+        yield from ((rule.to, rule.ports) for rule in policy.spec.egress or ())
+
+
+def _portions(ranges: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Ports and ranges, as many at a time as one match takes."""
+    some: list[tuple[int, int]] = []
+    room = MOST_PORTS
+    for first, last in ranges:
+        cost = 1 if first == last else 2
+        if cost > room:
+            yield tuple(some)
+            some, room = [], MOST_PORTS
+        some.append((first, last))
+        room -= cost
+    if some:
+        yield tuple(some)
