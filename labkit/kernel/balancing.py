@@ -97,6 +97,14 @@ def named(here: Host, maps: Maps, packet: Packet) -> Asked:
     return packet.protocol, packet.dst, packet.dport
 
 
+def passing_tc(journey: Journey, at: At) -> End | None:
+    """The programs on the device to the network, at the hook next to each."""
+    if at.hook == "PREROUTING":
+        return from_network(journey, at)
+    to_network(journey, at)
+    return None
+
+
 def from_network(journey: Journey, at: At) -> End | None:
     """tc on the device to the network: node ports and outside addresses, before netfilter.
 
@@ -123,12 +131,25 @@ def from_network(journey: Journey, at: At) -> End | None:
     reply = free_reply(entries, replace(reply, dst=own) if hide else reply)
     entry = replace(tracked.entry, reply=reply)
     at.tracked = replace(tracked, entry=entry, settled=frozenset({"dst", "src"}))
-    at.packet = translated(translated(packet, at.tracked, "dst"), at.tracked, "src")
+    at.packet = translated(packet, at.tracked, "dst")
     says = f"New destination: {packet.destination} becomes {at.packet.destination}."
     journey.hop(
         name, "tc", "rewrite", f"{found} => {backend}", says, packet, at.packet, table="bpf"
     )
     return None
+
+
+def to_network(journey: Journey, at: At) -> None:
+    """tc on the way out: the sender's address gives way to the node's, if the maps say so."""
+    tracked, packet = at.tracked, at.packet
+    if tracked is None or tracked.known or "src" not in tracked.settled:
+        return
+    at.packet = translated(packet, tracked, "src")
+    if at.packet != packet:
+        why = f"{packet.source} => {at.packet.source}"
+        says = f"New source: {packet.source} becomes {at.packet.source}."
+        name = at.here.netns.name
+        journey.hop(name, "tc", "rewrite", why, says, packet, at.packet, table="bpf")
 
 
 def no_backend(journey: Journey, at: At, found: Frontend) -> End:

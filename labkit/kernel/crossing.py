@@ -10,7 +10,7 @@ import msgspec
 
 from labkit.kernel.answers import icmp_error
 from labkit.kernel.at import At, remember_refused
-from labkit.kernel.balancing import balance, from_network
+from labkit.kernel.balancing import balance, passing_tc
 from labkit.kernel.clients import knows, remember
 from labkit.kernel.conntrack import Tuple
 from labkit.kernel.filtering import Decision
@@ -60,7 +60,7 @@ def cross(journey: Journey, at: At) -> End | None:
             if end is not None or (at.balanced and at.hook == "INPUT"):
                 return end  # what IPVS took is not delivered here
         elif stage.kind == "tc":
-            end = from_network(journey, at)
+            end = passing_tc(journey, at)
             if end is not None:
                 return end
         else:

@@ -17,6 +17,7 @@ from labkit.kernel.routes import NextHop, Route
 CONNTRACK, LAST = -200, 2**31 - 1  # where connection tracking begins and ends
 HOOKS: tuple[Hook, ...] = ("PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING")
 IPVS = {"INPUT": 99, "OUTPUT": -98}  # where a packet is for the machine itself, or from it
+TC = {"PREROUTING": CONNTRACK + 1, "POSTROUTING": 99}  # in truth outside, on the device
 TRACKING_HOOKS = ("PREROUTING", "OUTPUT")
 
 
@@ -156,8 +157,8 @@ def stages(netns: Netns, family: str, hook: Hook) -> list[Stage]:
         found += [nat, track]
     if netns.virtual_servers and hook in IPVS:
         found.append(Stage("ipvs", IPVS[hook]))
-    if netns.maps is not None and hook == "PREROUTING":
-        found.append(Stage("tc", CONNTRACK + 1))  # in truth before, with a table of its own
+    if netns.maps is not None and hook in TC:
+        found.append(Stage("tc", TC[hook]))
     return sorted(found, key=lambda stage: stage.priority)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import ip_address, ip_network
 
-from labkit.api.core import Node
+import msgspec
+
+from labkit.api.core import Node, Pod
 from labkit.api.state import ClusterConfig, State
 from labkit.errors import NotFound
 from labkit.kernel.ipvs import SCHEDULERS
 from labkit.kernel.netns import Part
 from labkit.proxy.base import FAMILIES, NodeView, ProxyMode
+from labkit.proxy.ebpf import Ebpf
 from labkit.proxy.iptables import Iptables
 from labkit.proxy.ipvs import Ipvs
 from labkit.proxy.nftables import Nftables
@@ -19,12 +22,14 @@ from labkit.proxy.services import service_ports
 
 __all__ = ["MODES", "NodeView", "ProxyMode", "mode_of", "node_view", "proxy_parts", "service_ports"]
 
+replace = msgspec.structs.replace
 BRIDGE = "cni0"  # what BridgeInterface is set to: the CNI bridge plugin's own name
 ZONE = "topology.kubernetes.io/zone"
 MODES: Mapping[str, Callable[[ClusterConfig], ProxyMode]] = {
     "iptables": lambda config: Iptables(),
     "nftables": lambda config: Nftables(),
     "ipvs": lambda config: _ipvs(config),
+    "ebpf": lambda config: Ebpf(),
 }
 """What `proxy_mode=` takes."""
 
@@ -52,12 +57,25 @@ def _ipvs(config: ClusterConfig) -> ProxyMode:
 
 
 def proxy_parts(state: State) -> Mapping[str, Part]:
-    """What kube-proxy puts into the namespace of each node, by its name (`node/NAME`)."""
+    """What kube-proxy puts into the namespace of each node, by its name (`node/NAME`).
+
+    In the mode `ebpf` also what the node's programs see of each of its pods (`pod/NS/NAME`).
+    """
     mode, services = mode_of(state.config), service_ports(state)
-    return {
+    parts = {
         f"node/{node.name}": mode.program(services, node_view(node, state.config))
         for node in state.list(Node)
     }
+    return {**parts, **dict(_pod_parts(state, parts))}
+
+
+def _pod_parts(state: State, nodes: Mapping[str, Part]) -> Iterator[tuple[str, Part]]:
+    """connect(2) in a pod is looked at by the programs of its node; tc is the node's alone."""
+    for pod in state.list(Pod):
+        node = nodes.get(f"node/{pod.spec.node_name}")
+        wired = pod.status.phase == "Running" and pod.addresses and not pod.spec.host_network
+        if wired and node is not None and node.maps is not None:
+            yield f"pod/{pod.namespace}/{pod.name}", Part(maps=replace(node.maps, devices=()))
 
 
 def node_view(node: Node, config: ClusterConfig) -> NodeView:
