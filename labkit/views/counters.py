@@ -84,7 +84,9 @@ def _packets(n: int) -> str:
 
 def _table(title: str, rows: tuple[Count, ...]) -> str:
     heads = "".join(f"<th scope='col'>{name}</th>" for name in COLUMNS)
-    head = f"<thead><tr><th scope='col'>place</th><th scope='col'>device</th>{heads}</tr></thead>"
+    # A cable's name and a pod's with its namespace have twelve letters and are read as a whole.
+    wide = (f"<th scope='col' style='width:21%'>{name}</th>" for name in ("place", "device"))
+    head = f"<thead><tr>{''.join(wide)}{heads}</tr></thead>"
     body = []
     for name, group in groupby(rows, key=lambda count: count.title):
         devices = tuple(group)
