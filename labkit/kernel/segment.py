@@ -33,6 +33,8 @@ def flood(network: Network, netns: str, dev: str) -> list[Station]:
         if link.master is None:
             found.append(far)
             continue
+        if not there.links[link.master].up:
+            continue  # the ports of a bridge that is down carry nothing
         found.append((far[0], link.master))
         for port in there.ports[link.master]:
             if port.name != link.name and (far[0], port.name) not in past:

@@ -173,6 +173,12 @@ CASES = {
         lambda t: edits.rules(
             "node/", lambda table, chain, r: () if chain == "FLANNEL-POSTRTG" else r),
         lambda t: Flow(t.a, "203.0.113.9", 80), "timed out"),
+    "a bridge that is down answers no ARP": (
+        lambda t: links("node/node-1", lambda k: k.name == "cni0", up=False),
+        lambda t: Flow(t.a, t.ip[t.b], 8080), "unreachable"),
+    "a neighbour row that nobody answers to is silence": (
+        lambda t: links("node/node-2", lambda k: k.kind == "vxlan", mac="0a:58:00:00:00:01"),
+        lambda t: Flow(t.a, t.ip[t.b], 8080), "timed out"),
     "a tunnel end that nobody has is silence": (
         lambda t: links("node/node-1", lambda k: k.kind == "vxlan", fdb=()),
         lambda t: Flow(t.a, t.ip[t.b], 8080), "timed out"),
