@@ -16,6 +16,7 @@ from labkit.kernel.conntrack import Tuple
 from labkit.kernel.filtering import Decision
 from labkit.kernel.host import Stage, device_address, key
 from labkit.kernel.journey import End, Journey
+from labkit.kernel.kept import kept
 from labkit.kernel.matching import Seen
 from labkit.kernel.netfilter import (
     Chain,
@@ -289,8 +290,9 @@ def verdict_text(base: str, decision: Decision, packet: Packet) -> str:
 def deciding_row(decision: Decision, rule: Rule, chain: str, packet: Packet) -> str:
     """The rule as the tool prints it that wrote it; nft's rows in the braces of their chain."""
     if decision.tool == "nft":
-        return f"chain {chain} {{ {row_text(rule, family(packet))} }}"
-    return rule_text(rule, chain)
+        row = kept(rule, family(packet), lambda rule: row_text(rule, family(packet)))
+        return f"chain {chain} {{ {row} }}"
+    return kept(rule, f"-A {chain}", lambda rule: rule_text(rule, chain))
 
 
 def tell_marks(journey: Journey, at: At, decision: Decision, table: str) -> None:

@@ -295,7 +295,7 @@ Target = (
 )
 
 
-class Rule(msgspec.Struct, frozen=True):
+class Rule(msgspec.Struct, frozen=True, dict=True):
     """One rule. Without a target it only counts (or has a side effect such as `recent --set`).
 
     `says` is one plain sentence on what it means that a packet met the rule; one that has it
