@@ -1,0 +1,428 @@
+"""Directives of a Corefile turned into plugins; what CoreDNS refuses is refused.
+
+Source: `setup.go` of each plugin of CoreDNS.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from labkit.api.find import parse_selector
+from labkit.api.meta import Requirement
+from labkit.dns.corefile import Line
+from labkit.dns.finding import Options
+from labkit.dns.kubernetes import Kubernetes
+from labkit.dns.message import address_text, fqdn, zones_of
+from labkit.dns.plugin import Plugin
+from labkit.dns.plugins import (
+    LONGEST,
+    LONGEST_NO,
+    AutoPath,
+    Cache,
+    Errors,
+    Forward,
+    Hosts,
+    LoadBalance,
+    Log,
+    Loop,
+    Passing,
+    host_rows,
+)
+from labkit.dns.rewriting import Rewrite, Rule, Swap
+from labkit.errors import LabError
+
+MOST_SERVERS = 15
+DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|ms|s|m|h))+")
+UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+EVERYWHERE = (".",)
+
+
+class Site(NamedTuple):
+    """The server block that a plugin is set up in: its zones, and its name."""
+
+    zones: tuple[str, ...]
+    label: str
+
+
+def zones(words: tuple[str, ...], line: Line, site: Site) -> tuple[str, ...]:
+    """The zones that follow a plugin's name, else those of the server block."""
+    try:
+        return tuple(z for word in words for z in zones_of(word)) or site.zones
+    except ValueError:
+        raise line.wrong(f"`{' '.join(words)}` is no list of zones") from None
+
+
+def whole(word: str, line: Line, low: int, high: int) -> int:
+    """A number in a range."""
+    if not word.isdecimal() or not low <= int(word) <= high:
+        raise line.wrong(f"`{word}` is no number from {low} to {high}")
+    return int(word)
+
+
+def seconds(word: str, line: Line) -> float:
+    """`5s`, `1m30s`; a bare number is seconds."""
+    if word.isdecimal():
+        return float(word)
+    if not DURATION.fullmatch(word):
+        raise line.wrong(f"`{word}` is no duration; write for example 5s or 1m30s")
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)", word)
+    return sum(float(number) * UNITS[unit] for number, unit in parts)
+
+
+def one(line: Line) -> str:
+    """The only word behind a name."""
+    if len(line.args) != 1:
+        raise line.wrong(f"`{line.name}` takes one word, not {len(line.args)}")
+    return line.args[0]
+
+
+def no_more(line: Line, most: int = 0) -> None:
+    if len(line.args) > most:
+        raise line.wrong(f"`{line.args[most]}` is one word too many behind `{line.name}`")
+
+
+def only(line: Line, *known: str) -> None:
+    """No options in the block but these."""
+    for option in line.block:
+        if option.name not in known:
+            line_of = option if known else line
+            if not known:
+                raise line_of.wrong(f"`{line.name}` has no options; take `{option.name}` out")
+            option.unknown(f"option of {line.name}", option.name, known)
+
+
+# --- kubernetes ------------------------------------------------------------------------------
+
+KUBERNETES_ELSEWHERE = (  # how it reaches the API server: nothing that an answer shows
+    "endpoint",
+    "tls",
+    "kubeconfig",
+    "apiserver_qps",
+    "apiserver_burst",
+    "apiserver_max_inflight",
+    "startup_timeout",
+    "multicluster",
+)
+
+
+def kubernetes(line: Line, site: Site) -> Kubernetes:
+    own = zones(line.args, line, site)
+    if all(zone.endswith(".arpa.") for zone in own):
+        raise line.wrong("`kubernetes` needs a zone that is not a reverse one")
+    given: dict[str, Any] = {"zones": own}
+    for option in line.block:
+        if option.name not in KUBERNETES_ELSEWHERE:
+            given.update(_kubernetes_option(option, own))
+    if given.get("namespaces") and given.get("namespace_labels"):
+        raise line.wrong("`namespaces` and `namespace_labels` exclude each other; take one out")
+    return Kubernetes(Options(**given))
+
+
+def _kubernetes_option(option: Line, own: tuple[str, ...]) -> dict[str, Any]:
+    match option.words:
+        case ("ttl", word):
+            return {"ttl": whole(word, option, 0, 3600)}
+        case ("pods", "disabled" | "insecure" | "verified" as mode):
+            return {"pods": mode}
+        case ("pods", *words):
+            option.unknown("mode of pods", " ".join(words), ("disabled", "insecure", "verified"))
+        case ("fallthrough", *_):
+            return {"fall": fall(option)}
+        case ("namespaces", _, *_):
+            return {"namespaces": frozenset(option.args)}
+        case ("labels" | "namespace_labels", _, *_):
+            return {option.name: _selector(option)}
+        case ("endpoint_pod_names",):
+            return {"endpoint_pod_names": True}
+        case ("noendpoints",):
+            return {"endpoints": False}
+        case ("ignore", "empty_service"):
+            return {"ignore_empty": True}
+        case ("zonal",):
+            return {"zonal": True}
+        case (name, *_) if name in _OPTIONS:
+            raise option.wrong(f"`{' '.join(option.words)}` is not how `{name}` is written")
+    option.unknown("option of kubernetes", option.name, (*_OPTIONS, *KUBERNETES_ELSEWHERE))
+
+
+_OPTIONS = (
+    *("ttl", "pods", "fallthrough", "namespaces", "labels", "namespace_labels"),
+    *("endpoint_pod_names", "noendpoints", "ignore", "zonal"),
+)
+
+
+def _selector(option: Line) -> tuple[Requirement, ...]:
+    try:
+        return tuple(parse_selector(" ".join(option.args)))
+    except LabError as error:
+        raise option.wrong(str(error)) from None
+
+
+def fall(option: Line) -> tuple[str, ...]:
+    """`fallthrough [ZONES...]`: without zones, everything."""
+    return tuple(fqdn(word.lower()) for word in option.args) or EVERYWHERE
+
+
+# --- cache, forward, hosts -------------------------------------------------------------------
+
+
+def cache(line: Line, site: Site) -> Cache:
+    given: dict[str, Any] = {}
+    words = line.args
+    if words and words[0].isdecimal():
+        most = whole(words[0], line, 1, 2**31 - 1)
+        given = {"longest": most, "longest_no": most}
+        words = words[1:]
+    own = zones(words, line, site)
+    for option in line.block:
+        match option.words:
+            case ("success" | "denial" as what, capacity, *more):
+                whole(capacity, option, 1, 2**31 - 1)
+                given.update(_limits(option, what, more))
+            case ("disable", "success" | "denial" as what, *named):
+                given[f"no_{what}"] = zones(tuple(named), option, site)
+            case ("servfail", duration):
+                given["failed"] = int(seconds(duration, option))
+                if given["failed"] > 300:
+                    raise option.wrong("a SERVFAIL is kept for five minutes at most")
+            case ("prefetch" | "serve_stale" | "keepttl" | "verify_stale", *_):
+                raise option.wrong(f"the lab's cache has no `{option.name}`; take it out")
+            case _:
+                only(line, "success", "denial", "disable", "servfail", "prefetch", "serve_stale")
+                raise option.wrong(f"`{' '.join(option.words)}` is not how `cache` is told")
+    return Cache(block=site.label, zones=own, **given)
+
+
+def _limits(option: Line, what: str, more: list[str]) -> dict[str, int]:
+    ends = ("longest", "shortest") if what == "success" else ("longest_no", "shortest_no")
+    most = LONGEST if what == "success" else LONGEST_NO
+    if len(more) > 2:
+        raise option.wrong(f"`{what}` takes CAPACITY [TTL] [MINTTL]")
+    found = {
+        name: whole(word, option, 0, 2**31 - 1) for name, word in zip(ends, more, strict=False)
+    }
+    return found or {ends[0]: most}
+
+
+def forward(line: Line, site: Site) -> Forward:
+    if len(line.args) < 2:
+        raise line.wrong("`forward` takes a zone and servers; write forward . /etc/resolv.conf")
+    zone, *servers = line.args
+    if len(servers) > MOST_SERVERS:
+        raise line.wrong(
+            f"more than {MOST_SERVERS} servers; take {len(servers) - MOST_SERVERS} out"
+        )
+    given: dict[str, Any] = {}
+    for option in line.block:
+        match option.words:
+            case ("except", _, *_):
+                given["ignored"] = zones(option.args, option, site)
+            case ("policy", "random" | "round_robin" | "sequential" as policy):
+                given["policy"] = policy
+            case ("policy", *words):
+                known = ("random", "round_robin", "sequential")
+                option.unknown("policy", " ".join(words), known)
+            case ("next", _, *_):
+                given["next_on"] = tuple(word.upper() for word in option.args)
+            case ("max_concurrent" | "max_fails" | "max_connect_attempts", word):
+                whole(word, option, 0, 2**31 - 1)
+            case ("expire" | "max_age" | "read_timeout", word):
+                seconds(word, option)
+            case _:
+                only(line, "except", "policy", "next", *FORWARD_ELSEWHERE)
+    found = tuple(_server(word, line) for word in servers)
+    return Forward(zone=zones_of(zone)[0], servers=found, **given)
+
+
+FORWARD_ELSEWHERE = (  # connections and probes of servers: nothing that an answer shows
+    *("max_concurrent", "max_fails", "max_connect_attempts", "expire", "max_age", "read_timeout"),
+    *("force_tcp", "prefer_udp", "tls", "tls_servername", "health_check", "max_idle_conns"),
+    *("failfast_all_unhealthy_upstreams", "failover", "doh_method"),
+)
+
+
+def _server(word: str, line: Line) -> str:
+    """An address, with a port where it is not 53; a file keeps its name."""
+    place = word.partition("://")[2] or word
+    if place.startswith("/"):
+        return place
+    if address_text(place):
+        return address_text(place)
+    host, _, port = place.rpartition(":")
+    host = host.strip("[]")
+    if not address_text(host) or not port.isdecimal():
+        raise line.wrong(f"`{word}` is neither an address nor a file; write 192.0.2.53")
+    return address_text(host) if port in ("53", "853") else f"{address_text(host)}:{port}"
+
+
+def hosts(line: Line, site: Site) -> Hosts:
+    given: dict[str, Any] = {}
+    inline: list[tuple[str, str]] = []
+    words = line.args
+    if words:
+        given["path"] = words[0] if words[0].startswith("/") else f"/etc/coredns/{words[0]}"
+    for option in line.block:
+        match option.words:
+            case ("ttl", word):
+                given["ttl"] = whole(word, option, 1, 65535)
+            case ("no_reverse",):
+                given["reverse"] = False
+            case ("reload", word):
+                seconds(word, option)
+            case ("fallthrough", *_):
+                given["fall"] = fall(option)
+            case _ if address_text(option.name) and option.args:
+                inline += host_rows(" ".join(option.words))
+            case _:
+                only(line, "ttl", "no_reverse", "reload", "fallthrough", "ADDRESS NAME")
+    return Hosts(zones=zones(words[1:], line, site), inline=tuple(inline), **given)
+
+
+# --- rewrite ---------------------------------------------------------------------------------
+
+HOWS = ("exact", "prefix", "suffix", "substring", "regex")
+
+
+def rewrite(line: Line) -> Rule:
+    """`rewrite [continue|stop] FIELD [HOW] FROM TO [answer ...]`; a block's lines belong to it."""
+    words = [*line.args, *(word for inner in line.block for word in inner.words)]
+    go_on = words[:1] == ["continue"]
+    words = words[1:] if words[:1] in (["continue"], ["stop"]) else words
+    field, *rest = words or [""]
+    match field, rest:
+        case "name", [how, old, new, *options] if how in HOWS:
+            return _name_rule(line, how, (old, new), options, go_on)
+        case "name", [old, new]:
+            return _name_rule(line, "exact", (old, new), [], go_on)
+        case "type" | "class", [old, new]:
+            swap = Swap("exact", old.upper(), new.upper())
+            return Rule(field=field, swap=swap, go_on=go_on)
+        case "ttl", [how, name, ttl] if how in HOWS:
+            return _ttl_rule(line, how, name, ttl, go_on)
+        case "ttl", [name, ttl]:
+            return _ttl_rule(line, "exact", name, ttl, go_on)
+        case "edns0" | "cname" | "rcode", _:
+            raise line.wrong(f"the lab does not rewrite {field}; it has name, type and ttl")
+        case "name" | "type" | "class" | "ttl", _:
+            raise line.wrong(f"`rewrite {' '.join(words)}`: write rewrite {field} FROM TO")
+    line.unknown("field of rewrite", field, ("name", "type", "class", "ttl"))
+
+
+def _name_rule(line: Line, how: Any, pair: tuple[str, str], more: list[str], go_on: bool) -> Rule:
+    names: list[Swap] = []
+    values: list[Swap] = []
+    auto = False
+    while more:
+        match more:
+            case ["answer", "auto", *rest]:
+                auto = True
+                if how not in ("exact", "prefix", "suffix"):
+                    raise line.wrong("`answer auto` goes with exact, prefix and suffix only")
+            case ["answer", "name" | "value" as what, old, new, *rest]:
+                target = names if what == "name" else values
+                target.append(Swap("regex", _pattern(old, line), new))
+            case _:
+                raise line.wrong(f"`{' '.join(more)}`: write answer auto or answer name FROM TO")
+        more = rest
+    return Rule(
+        field="name",
+        swap=_swap(line, how, *pair),
+        go_on=go_on,
+        auto=auto,
+        names=tuple(names),
+        values=tuple(values),
+    )
+
+
+def _ttl_rule(line: Line, how: Any, name: str, ttl: str, go_on: bool) -> Rule:
+    low, dash, high = ttl.partition("-")
+    least = whole(low or "0", line, 0, 2**31 - 1)
+    most = whole(high or str(2**31 - 1), line, 0, 2**31 - 1) if dash else least
+    return Rule(field="ttl", swap=_swap(line, how, name, ""), go_on=go_on, ttl=(least, most))
+
+
+def _swap(line: Line, how: Any, old: str, new: str) -> Swap:
+    if how == "regex":
+        return Swap(how, _pattern(old, line), new)
+    old, new = old.lower(), new.lower()
+    if how in ("exact", "suffix"):
+        return Swap(how, fqdn(old), fqdn(new))
+    return Swap(how, old, new)
+
+
+def _pattern(text: str, line: Line) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise line.wrong(f"`{text}` is no regular expression: {error}") from None
+    return text
+
+
+# --- the small ones --------------------------------------------------------------------------
+
+
+def autopath(line: Line, site: Site, found: tuple[Plugin, ...]) -> AutoPath:
+    if not line.args:
+        raise line.wrong("`autopath` takes @kubernetes or a file like /etc/resolv.conf")
+    *named, source = line.args
+    own = zones(tuple(named), line, site)
+    if source == "@kubernetes":
+        plugin = next((p for p in found if isinstance(p, Kubernetes)), None)
+        if plugin is None:
+            raise line.wrong("`@kubernetes` needs the kubernetes plugin in the same server block")
+        return AutoPath(zones=own, kubernetes=plugin)
+    if source.startswith("@"):
+        line.unknown("source of autopath", source, ("@kubernetes",))
+    return AutoPath(zones=own, own_file=True)
+
+
+def passive(line: Line) -> None:
+    """Checks a plugin that no question meets: health, ready, reload and their like."""
+    match line.name:
+        case "health":
+            only(line, "lameduck")
+            for option in line.block:
+                seconds(one(option), option)
+            no_more(line, 1)
+        case "reload":
+            for word in line.args:
+                if word != "off":
+                    seconds(word, line)
+            no_more(line, 2)
+        case "ready":
+            only(line, "monitor")
+            no_more(line, 1)
+
+
+SINGLE: dict[str, Callable[[Line, Site], Plugin]] = {
+    "kubernetes": kubernetes,
+    "cache": cache,
+    "forward": forward,
+    "hosts": hosts,
+    "errors": lambda line, site: Errors(),
+    "log": lambda line, site: Log(zones(line.args, line, site)),
+    "loadbalance": lambda line, site: LoadBalance(),
+    "loop": lambda line, site: Loop(zones(line.args, line, site)),
+    "prometheus": lambda line, site: Passing("prometheus"),
+    "any": lambda line, site: Passing("any"),
+}
+MANY = ("forward", "rewrite", "log")
+"""What a server block may say more than once."""
+
+
+def plugin(lines: list[Line], site: Site, found: tuple[Plugin, ...]) -> tuple[Plugin, ...]:
+    """The plugins of all directives of one name; `found` are those set up before."""
+    name = lines[0].name
+    if len(lines) > 1 and name not in MANY:
+        raise lines[1].wrong(f"`{name}` stands twice in this server block; take one out")
+    if name == "rewrite":
+        return (Rewrite(tuple(rewrite(line) for line in lines)),)
+    if name == "autopath":
+        return (autopath(lines[0], site, found),)
+    if name in SINGLE:
+        return tuple(SINGLE[name](line, site) for line in lines)
+    for line in lines:
+        passive(line)
+    return ()
