@@ -12,7 +12,7 @@ from labkit.api.state import ClusterConfig, Event, Key, State
 from labkit.cni import cni_of
 from labkit.controllers import settle, step
 from labkit.errors import NotFound
-from labkit.proxy import mode_of
+from labkit.proxy import mode_of, service_ports, without_stale
 
 if TYPE_CHECKING:
     from labkit.api.core import PortProtocol
@@ -307,7 +307,9 @@ class Cluster:
         self._extend(passes, self._moments[-1].act + 1, self.faults if faults is None else faults)
 
     def _extend(self, passes: Any, act: int, faults: tuple[Fault, ...]) -> None:
-        self._moments += [Moment(s, e, act, faults, self.conntrack) for s, e in passes]
+        for state, events in passes:
+            self.conntrack = without_stale(service_ports(state), self.conntrack)
+            self._moments.append(Moment(state, events, act, faults, self.conntrack))
 
     def _copy(self, moments: Sequence[Moment]) -> Cluster:
         copy = Cluster(moments, seed=self.seed)

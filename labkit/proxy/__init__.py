@@ -19,8 +19,18 @@ from labkit.proxy.iptables import Iptables
 from labkit.proxy.ipvs import Ipvs
 from labkit.proxy.nftables import Nftables
 from labkit.proxy.services import service_ports
+from labkit.proxy.stale import without_stale
 
-__all__ = ["MODES", "NodeView", "ProxyMode", "mode_of", "node_view", "proxy_parts", "service_ports"]
+__all__ = [
+    "MODES",
+    "NodeView",
+    "ProxyMode",
+    "mode_of",
+    "node_view",
+    "proxy_parts",
+    "service_ports",
+    "without_stale",
+]
 
 replace = msgspec.structs.replace
 BRIDGE = "cni0"  # what BridgeInterface is set to: the CNI bridge plugin's own name

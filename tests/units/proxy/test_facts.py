@@ -7,6 +7,7 @@ from ipaddress import ip_address
 import msgspec
 import pytest
 
+from labkit import Cluster
 from labkit.api.core import (
     ClientIPConfig,
     Service,
@@ -250,3 +251,37 @@ def test_kube_proxy_listens_where_it_says(mode):
     assert isinstance(shop, Service)
     listening = {s.port for s in program(state).namespaces["node/node-1"].sockets}
     assert {10256, 31999} <= listening
+
+
+UDP = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: echo}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: echo}}
+  template:
+    metadata: {labels: {app: echo}}
+    spec:
+      containers: [{name: main, image: echo, ports: [{containerPort: 7000, protocol: UDP}]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: echo}
+spec: {selector: {app: echo}, ports: [{port: 7000, protocol: UDP}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: client}
+spec: {containers: [{name: main, image: client}]}
+"""
+
+
+def test_a_udp_client_finds_another_pod_after_its_own_has_gone():
+    lab = Cluster.from_manifests(UDP)
+    first = lab.connect("pod/client", "svc/echo:7000", protocol="UDP", sport=5000)
+    assert first, f"\n{first}"
+    lab.delete(f"pod/{first.places[first.request.end].netns.rpartition('/')[2]}")
+    again = lab.connect("pod/client", "svc/echo:7000", protocol="UDP", sport=5000)
+    assert again, f"\n{again}"
+    assert again.request.packet.dst != first.request.packet.dst
