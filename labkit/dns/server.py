@@ -15,7 +15,8 @@ from labkit.dns.corefile import Line, ServerBlock, key_of, parse
 from labkit.dns.message import Answer, Query, address_text, gave_up, zones_of
 from labkit.dns.plugin import Kept, Memory, Next, Plugin, Station, Visit, World
 from labkit.dns.plugins import Forward, Loop
-from labkit.dns.setup import Site, plugin
+from labkit.dns.reading import Site
+from labkit.dns.setup import plugin
 
 ORDER = (
     *("root", "metadata", "geoip", "cancel", "tls", "quic", "timeouts", "multisocket", "reload"),

@@ -5,16 +5,15 @@ Source: `setup.go` of each plugin of CoreDNS.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from labkit.api.find import parse_selector
 from labkit.api.meta import Requirement
 from labkit.dns.corefile import Line
 from labkit.dns.finding import Options
 from labkit.dns.kubernetes import Kubernetes
-from labkit.dns.message import address_text, fqdn, zones_of
+from labkit.dns.message import address_text, zones_of
 from labkit.dns.plugin import Plugin
 from labkit.dns.plugins import (
     LONGEST,
@@ -30,68 +29,12 @@ from labkit.dns.plugins import (
     Passing,
     host_rows,
 )
-from labkit.dns.rewriting import Rewrite, Rule, Swap
+from labkit.dns.reading import Site, fall, no_more, one, only, seconds, whole, zones
+from labkit.dns.rewrite_setup import rewrite
+from labkit.dns.rewriting import Rewrite
 from labkit.errors import LabError
 
 MOST_SERVERS = 15
-DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|ms|s|m|h))+")
-UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-EVERYWHERE = (".",)
-
-
-class Site(NamedTuple):
-    """The server block that a plugin is set up in: its zones, and its name."""
-
-    zones: tuple[str, ...]
-    label: str
-
-
-def zones(words: tuple[str, ...], line: Line, site: Site) -> tuple[str, ...]:
-    """The zones that follow a plugin's name, else those of the server block."""
-    try:
-        return tuple(z for word in words for z in zones_of(word)) or site.zones
-    except ValueError:
-        raise line.wrong(f"`{' '.join(words)}` is no list of zones") from None
-
-
-def whole(word: str, line: Line, low: int, high: int) -> int:
-    """A number in a range."""
-    if not word.isdecimal() or not low <= int(word) <= high:
-        raise line.wrong(f"`{word}` is no number from {low} to {high}")
-    return int(word)
-
-
-def seconds(word: str, line: Line) -> float:
-    """`5s`, `1m30s`; a bare number is seconds."""
-    if word.isdecimal():
-        return float(word)
-    if not DURATION.fullmatch(word):
-        raise line.wrong(f"`{word}` is no duration; write for example 5s or 1m30s")
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h)", word)
-    return sum(float(number) * UNITS[unit] for number, unit in parts)
-
-
-def one(line: Line) -> str:
-    """The only word behind a name."""
-    if len(line.args) != 1:
-        raise line.wrong(f"`{line.name}` takes one word, not {len(line.args)}")
-    return line.args[0]
-
-
-def no_more(line: Line, most: int = 0) -> None:
-    if len(line.args) > most:
-        raise line.wrong(f"`{line.args[most]}` is one word too many behind `{line.name}`")
-
-
-def only(line: Line, *known: str) -> None:
-    """No options in the block but these."""
-    for option in line.block:
-        if option.name not in known:
-            line_of = option if known else line
-            if not known:
-                raise line_of.wrong(f"`{line.name}` has no options; take `{option.name}` out")
-            option.unknown(f"option of {line.name}", option.name, known)
-
 
 # --- kubernetes ------------------------------------------------------------------------------
 
@@ -158,11 +101,6 @@ def _selector(option: Line) -> tuple[Requirement, ...]:
         return tuple(parse_selector(" ".join(option.args)))
     except LabError as error:
         raise option.wrong(str(error)) from None
-
-
-def fall(option: Line) -> tuple[str, ...]:
-    """`fallthrough [ZONES...]`: without zones, everything."""
-    return tuple(fqdn(word.lower()) for word in option.args) or EVERYWHERE
 
 
 # --- cache, forward, hosts -------------------------------------------------------------------
@@ -278,86 +216,6 @@ def hosts(line: Line, site: Site) -> Hosts:
             case _:
                 only(line, "ttl", "no_reverse", "reload", "fallthrough", "ADDRESS NAME")
     return Hosts(zones=zones(words[1:], line, site), inline=tuple(inline), **given)
-
-
-# --- rewrite ---------------------------------------------------------------------------------
-
-HOWS = ("exact", "prefix", "suffix", "substring", "regex")
-
-
-def rewrite(line: Line) -> Rule:
-    """`rewrite [continue|stop] FIELD [HOW] FROM TO [answer ...]`; a block's lines belong to it."""
-    words = [*line.args, *(word for inner in line.block for word in inner.words)]
-    go_on = words[:1] == ["continue"]
-    words = words[1:] if words[:1] in (["continue"], ["stop"]) else words
-    field, *rest = words or [""]
-    match field, rest:
-        case "name", [how, old, new, *options] if how in HOWS:
-            return _name_rule(line, how, (old, new), options, go_on)
-        case "name", [old, new]:
-            return _name_rule(line, "exact", (old, new), [], go_on)
-        case "type" | "class", [old, new]:
-            swap = Swap("exact", old.upper(), new.upper())
-            return Rule(field=field, swap=swap, go_on=go_on)
-        case "ttl", [how, name, ttl] if how in HOWS:
-            return _ttl_rule(line, how, name, ttl, go_on)
-        case "ttl", [name, ttl]:
-            return _ttl_rule(line, "exact", name, ttl, go_on)
-        case "edns0" | "cname" | "rcode", _:
-            raise line.wrong(f"the lab does not rewrite {field}; it has name, type and ttl")
-        case "name" | "type" | "class" | "ttl", _:
-            raise line.wrong(f"`rewrite {' '.join(words)}`: write rewrite {field} FROM TO")
-    line.unknown("field of rewrite", field, ("name", "type", "class", "ttl"))
-
-
-def _name_rule(line: Line, how: Any, pair: tuple[str, str], more: list[str], go_on: bool) -> Rule:
-    names: list[Swap] = []
-    values: list[Swap] = []
-    auto = False
-    while more:
-        match more:
-            case ["answer", "auto", *rest]:
-                auto = True
-                if how not in ("exact", "prefix", "suffix"):
-                    raise line.wrong("`answer auto` goes with exact, prefix and suffix only")
-            case ["answer", "name" | "value" as what, old, new, *rest]:
-                target = names if what == "name" else values
-                target.append(Swap("regex", _pattern(old, line), new))
-            case _:
-                raise line.wrong(f"`{' '.join(more)}`: write answer auto or answer name FROM TO")
-        more = rest
-    return Rule(
-        field="name",
-        swap=_swap(line, how, *pair),
-        go_on=go_on,
-        auto=auto,
-        names=tuple(names),
-        values=tuple(values),
-    )
-
-
-def _ttl_rule(line: Line, how: Any, name: str, ttl: str, go_on: bool) -> Rule:
-    low, dash, high = ttl.partition("-")
-    least = whole(low or "0", line, 0, 2**31 - 1)
-    most = whole(high or str(2**31 - 1), line, 0, 2**31 - 1) if dash else least
-    return Rule(field="ttl", swap=_swap(line, how, name, ""), go_on=go_on, ttl=(least, most))
-
-
-def _swap(line: Line, how: Any, old: str, new: str) -> Swap:
-    if how == "regex":
-        return Swap(how, _pattern(old, line), new)
-    old, new = old.lower(), new.lower()
-    if how in ("exact", "suffix"):
-        return Swap(how, fqdn(old), fqdn(new))
-    return Swap(how, old, new)
-
-
-def _pattern(text: str, line: Line) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise line.wrong(f"`{text}` is no regular expression: {error}") from None
-    return text
 
 
 # --- the small ones --------------------------------------------------------------------------
