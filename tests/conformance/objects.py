@@ -21,7 +21,9 @@ def state_of(manifests: Iterable[Manifest], config: ClusterConfig | None = None)
     named = {(m["kind"], m["metadata"]["name"]) for m in given}
     spaces = {m["metadata"].get("namespace", "") for m in given} - {""}
     nodes = {
-        m["spec"]["nodeName"] for m in given if m["kind"] == "Pod" and m["spec"].get("nodeName")
+        spec["nodeName"]
+        for m in given
+        if m["kind"] == "Pod" and (spec := m.get("spec", {})).get("nodeName")
     }
     implied = [made("Namespace", n) for n in sorted(spaces) if ("Namespace", n) not in named]
     implied += [made("Node", n) for n in sorted(nodes) if ("Node", n) not in named]

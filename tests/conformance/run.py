@@ -69,7 +69,7 @@ def outcome_of_line(subject: str, number: int, line: str) -> Outcome:
         case = json.loads(line)
     except ValueError as error:
         return Outcome("disagree", f"line {number}: expected a case in JSON, got {error}")
-    if not isinstance(case, dict) or not isinstance(case.get("expect"), dict):
+    if not isinstance(case, dict) or not isinstance(expectation(case), dict):
         return Outcome(
             "disagree", f"line {number}: expected an object with `expect`, got {line[:60]}"
         )
@@ -88,10 +88,17 @@ def run_case(subject: str, case: Case) -> Outcome:
     except NotBuilt as missing:
         reason = str(missing)
     except Exception as error:  # one broken case must not hide the others
-        faults.append(f"expected {short(case['expect'])} got {type(error).__name__}: {error}")
+        faults.append(f"expected {short(expectation(case))} got {type(error).__name__}: {error}")
     if faults:
         return Outcome("disagree", f"{name}: {'; '.join(faults)}")
     return Outcome("skip", f"{name}: skipped, {reason}") if reason else Outcome("agree")
+
+
+def expectation(case: Case) -> Any:
+    """What a case expects, by field; networkpolicy's cases have their one field outside."""
+    allowed = {"allowed": case["allowed"]} if "allowed" in case else {}
+    expect = case.get("expect", {}) if allowed else case.get("expect")
+    return {**allowed, **expect} if isinstance(expect, dict) else expect
 
 
 def subject_of(name: str) -> Subject:
@@ -111,7 +118,7 @@ def subject_of(name: str) -> Subject:
 
 def differences(subject: Subject, case: Case, answer: Answer) -> Iterator[str]:
     """What is expected and not so, in words."""
-    for field, expected in case["expect"].items():
+    for field, expected in expectation(case).items():
         if field not in answer:
             yield f"unknown expectation {field}"
         elif not subject.agrees(field, expected, answer[field]):

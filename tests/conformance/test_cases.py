@@ -64,6 +64,33 @@ def test_an_expectation_that_nobody_explains_is_never_ignored(tmp_path):
     assert lines[0].endswith("unknown expectation latency")
 
 
+POLICY = {
+    "name": "from a to b",
+    "manifests": [
+        {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": n}, "status": {"podIP": ip}}
+        for n, ip in (("a", "10.244.1.2"), ("b", "10.244.1.3"))
+    ],
+    "query": {"src": "default/a", "dst": "10.244.1.3", "protocol": "TCP", "port": 80},
+    "allowed": True,
+}
+CHANGED = {
+    # what is changed: (the change, what the runner says)
+    "nothing": ({}, ""),
+    "the verdict": ({"allowed": False}, "expected allowed false got true"),
+    "another expectation": ({"expect": {"because": "x"}}, "unknown expectation because"),
+    "another reading": ({"reading": "moon"}, "unknown reading moon"),
+    "another question": ({"query": {**POLICY["query"], "ttl": 3}}, "a query asks for dst, port"),
+    "a pod that is not there": ({"query": {**POLICY["query"], "src": "x/c"}}, "no pod x/c"),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), CHANGED.values(), ids=CHANGED)
+def test_a_policy_case_is_judged_by_all_that_it_says(change, words):
+    outcome = run_case("networkpolicy", {**POLICY, **change})
+    assert (outcome.kind == "disagree") == bool(words)
+    assert words in outcome.text
+
+
 def test_a_mode_that_is_not_built_is_skipped_by_name(tmp_path):
     code, lines = report(tmp_path, proxy_case(modes=["userspace"]))
     assert (code, lines[-1]) == (0, "proxy: 0 agree, 0 disagree, 1 skipped")
