@@ -1,6 +1,6 @@
 """Pictures of what the lab knows, each with a text twin computed from the same values.
 
-`topology`, `path`, `compare` and `counters` give a `Figure`; `stepper` and `choose` give a
+`topology`, `path`, `ports`, `compare` and `counters` give a `Figure`; `stepper` and `choose` give a
 widget. Nothing here is imported by the model, and widgets load anywidget when first made.
 """
 
@@ -11,6 +11,7 @@ from labkit.views.compare import compare
 from labkit.views.counters import counters
 from labkit.views.figure import Figure
 from labkit.views.path import path
+from labkit.views.ports import ports
 from labkit.views.stepper import stepper
 from labkit.views.table import feedback_html, trace_html
 from labkit.views.topology import topology
@@ -22,6 +23,7 @@ __all__ = [
     "counters",
     "feedback_html",
     "path",
+    "ports",
     "stepper",
     "topology",
     "trace_html",
