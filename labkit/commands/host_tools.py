@@ -6,6 +6,7 @@ import re
 from ipaddress import ip_address
 
 from labkit.commands import ip_route_edit
+from labkit.commands.balancer_tools import BALANCER_TOOLS
 from labkit.commands.output import Output
 from labkit.commands.terminal import Program, Terminal
 from labkit.errors import CommandError
@@ -225,21 +226,31 @@ def _chain_head(chain: Chain) -> str:
 
 
 def conntrack(terminal: Terminal, words: list[str]) -> Output:
-    """`conntrack -L [-p PROTOCOL] [-s ADDRESS] [-d ADDRESS]`: what the lab's connections left."""
+    """`conntrack -L|-D [-p PROTOCOL] [-s ADDRESS] [-d ADDRESS] [--dport PORT]`.
+
+    What the lab's connections left, to be shown or deleted.
+    """
     filters = {"-p": "protocol", "-s": "src", "--src": "src", "-d": "dst", "--dst": "dst"}
+    filters |= {"--sport": "sport", "--dport": "dport"}
     rest = list(words)
-    if rest[:1] not in (["-L"], ["--dump"]) or len(rest) % 2 == 0:
-        raise CommandError(f"conntrack {' '.join(words)}: the lab models conntrack -L [-p|-s|-d X]")
-    entries = list(terminal.lab.conntrack.get(terminal.spot.netns, ()))
+    if rest[:1] not in (["-L"], ["--dump"], ["-D"], ["--delete"]) or len(rest) % 2 == 0:
+        models = "the lab models conntrack -L and -D with -p, -s, -d, --sport, --dport"
+        raise CommandError(f"conntrack {' '.join(words)}: {models}")
+    table = terminal.lab.conntrack.get(terminal.spot.netns, ())
+    entries = [e for e in table if e.confirmed and not e.socket]
     for flag, value in zip(rest[1::2], rest[2::2], strict=True):
         if flag not in filters:
-            raise CommandError(f"conntrack {flag}: the lab models -p, -s and -d")
+            raise CommandError(f"conntrack {flag}: the lab models -p, -s, -d, --sport, --dport")
         wanted = value.upper() if flag == "-p" else value
         entries = [e for e in entries if str(getattr(e.original, filters[flag])) == wanted]
     shown = text.conntrack_list(entries, terminal.lab.state.now)
-    count = len(shown.splitlines())
-    last = f"conntrack v1.4.8 (conntrack-tools): {count} flow entries have been shown."
-    return Output(shown + last)
+    count, deleted = len(shown.splitlines()), rest[0] in ("-D", "--delete")
+    if deleted:
+        left = tuple(e for e in table if e not in entries)
+        terminal.lab.conntrack = {**terminal.lab.conntrack, terminal.spot.netns: left}
+    done = "deleted" if deleted else "shown"
+    last = f"conntrack v1.4.8 (conntrack-tools): {count} flow entries have been {done}."
+    return Output(shown + last, 1 if deleted and not count else 0)
 
 
 def ss(terminal: Terminal, words: list[str]) -> Output:
@@ -309,12 +320,6 @@ def cat(terminal: Terminal, words: list[str]) -> Output:
     raise CommandError(f"cat {' '.join(words)}: the lab's machines have no files but /proc/sys")
 
 
-def nft(terminal: Terminal, words: list[str]) -> Output:
-    if words == ["list", "ruleset"]:
-        return Output(text.nft_list_ruleset(terminal.netns))
-    raise CommandError(f"nft {' '.join(words)}: the lab models nft list ruleset; {READ_ONLY}")
-
-
 HOST_TOOLS: dict[str, Program] = {
     "ip": ip,
     "bridge": bridge,
@@ -326,5 +331,5 @@ HOST_TOOLS: dict[str, Program] = {
     "hostname": hostname,
     "sysctl": sysctl,
     "cat": cat,
-    "nft": nft,
+    **BALANCER_TOOLS,
 }
