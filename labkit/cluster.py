@@ -11,6 +11,7 @@ from labkit.api.acts import Applied
 from labkit.api.state import ClusterConfig, Event, Key, State
 from labkit.cni import cni_of
 from labkit.controllers import settle, step
+from labkit.dns.plugin import Names
 from labkit.errors import NotFound
 from labkit.proxy import mode_of, service_ports, without_stale
 
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
     from labkit.kernel.packet import Protocol
     from labkit.policy.reach import Reach
     from labkit.traffic.chances import Chances
+    from labkit.traffic.connect import Medium
     from labkit.traffic.connection import Connection
     from labkit.traffic.faults import Fault
     from labkit.traffic.meaning import Allowed
+    from labkit.traffic.request import Request
+    from labkit.traffic.resolve import Resolution
 
 Source = str | Path | Sequence[Mapping[str, Any]]
 FIRST_PORT = 41000
@@ -48,6 +52,7 @@ class Cluster:
     Attributes:
         namespace: what a name without a namespace means.
         conntrack: what the kernels remember of the connections made by `connect`.
+        names: what CoreDNS's caches remember of the names looked up.
         last: the last Connection of `trace` or `connect`.
         lines: object -> field path -> line, as far as the object came from text.
         seed: of the dice that stand for the kernel's randomness.
@@ -62,6 +67,7 @@ class Cluster:
         self.last: Connection | None = None
         self.lines: dict[Key, Mapping[str, int]] = {}
         self.seed = seed
+        self.names = Names()
 
     @classmethod
     def from_manifests(
@@ -246,6 +252,24 @@ class Cluster:
         self._sport += 1
         return self.last
 
+    def resolve(self, place: str, name: str, type_: str = "A+AAAA", **how: Any) -> Resolution:
+        """A name looked up from a place: every question travels to the DNS server as packets."""
+        from labkit.traffic.resolve import resolve
+
+        found = resolve(self.state, self._medium(), place, name, type_, **self._asking(how))
+        self.conntrack, self.names = found.conntrack, found.names
+        return found
+
+    def request(self, place: str, url: str) -> Request:
+        """A URL asked for from a place: its name looked up, then a connection to the address."""
+        from labkit.traffic.request import request
+
+        how = self._where({**self._asking({}), "dice": self._medium().dice})
+        found = request(self.state, self._medium(), place, url, **how)
+        self.conntrack, self.names = found.conntrack, found.resolution.names
+        self.last, self._sport = found.connection, self._sport + 1
+        return found
+
     def outcomes(self, source: str, target: str, *, protocol: Protocol = "TCP") -> Chances:
         """All ends that a new connection may have, with exact chances."""
         from labkit.traffic.chances import outcomes
@@ -276,6 +300,18 @@ class Cluster:
 
         own = {"conntrack": self.conntrack, "dice": SeededDice(self.seed + self._sport)}
         return connect(self.state, self.network, source, target, **self._where({**own, **how}))
+
+    def _medium(self) -> Medium:
+        from labkit.kernel.dice import SeededDice
+        from labkit.traffic.connect import Medium
+
+        dice = SeededDice(self.seed + self._sport + self.names.asked)
+        return Medium(self.network, dice, self.state.now)
+
+    def _asking(self, how: dict[str, Any]) -> dict[str, Any]:
+        past = tuple(moment.state for moment in reversed(self._moments[:-1]))
+        own = {"names": self.names, "conntrack": self.conntrack, "past": past}
+        return {"namespace": self.namespace, **own, **how}
 
     def _where(self, how: dict[str, Any]) -> dict[str, Any]:
         return {"namespace": self.namespace, "now": self.state.now, "sport": self._sport, **how}

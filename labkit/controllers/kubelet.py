@@ -32,6 +32,7 @@ from labkit.cni import cni_of
 from labkit.controllers.binding import clashes
 from labkit.controllers.owned import FINISHED
 from labkit.controllers.readiness import answers
+from labkit.dns.process import fatal
 from labkit.errors import Exhausted
 
 READY = "labkit.dev/ready"
@@ -60,9 +61,17 @@ def kubelet(state: State) -> Iterator[Pod]:
         if node is None or carried(pod) or pod.status.phase in FINISHED:
             continue
         addresses = pod.addresses or wiring.addresses(pod, node)
-        status = _status(state, pod, node, addresses, refused.get((pod.namespace, pod.name), {}))
+        dead = refused.get((pod.namespace, pod.name), {}) or dead_servers(state, pod)
+        status = _status(state, pod, node, addresses, dead)
         if status != pod.status:
             yield msgspec.structs.replace(pod, status=status)
+
+
+def dead_servers(state: State, pod: Pod) -> dict[str, str]:
+    """Container -> its last words, for a CoreDNS that cannot start or ends itself."""
+    found = {c.name: c.image for c in pod.spec.containers if "coredns" in c.image}
+    message = fatal(state, pod) if found else ""
+    return dict.fromkeys(found, message) if message else {}
 
 
 class _Wiring:

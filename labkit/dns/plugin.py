@@ -45,6 +45,13 @@ Memory = Mapping[tuple[str, str, str], Kept]
 """What the caches of a process hold, by server block, name and type."""
 
 
+class Names(msgspec.Struct, frozen=True):
+    """What look-ups leave behind: the caches of CoreDNS pods, and how many were asked."""
+
+    caches: Mapping[str, Memory] = {}
+    asked: int = 0
+
+
 class Station(msgspec.Struct, frozen=True):
     """One plugin that a question reached, and the question as it stood there."""
 
