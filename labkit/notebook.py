@@ -24,6 +24,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     html = shell.display_formatter.formatters["text/html"]
     html.for_type_by_name("labkit.traffic.connection", "Connection", _connection_html)
     html.for_type_by_name("labkit.lessons.check", "Feedback", _feedback_html)
+    html.for_type_by_name("labkit.commands.output", "Output", _output_html)
 
     def kubectl_magic(line: str, cell: str | None = None) -> Output:
         from labkit.commands.kubectl import kubectl
@@ -61,3 +62,9 @@ def _feedback_html(feedback: Any) -> str:
     from labkit.views import feedback_html
 
     return feedback_html(repr(feedback))
+
+
+def _output_html(output: str) -> str:
+    from labkit.views import terminal_html
+
+    return terminal_html(output)

@@ -87,6 +87,8 @@ def begin(journey: Journey, at: At) -> None:
         return
     after = seen(tracked, at.packet, journey.now)
     journey.update(name, tracked.entry, after)
+    if after is not None and after.state == "SYN_RECV":
+        journey.half_open.append((name, after))
     at.tracked = tracked if after is None else replace(tracked, entry=after)
 
 

@@ -14,7 +14,7 @@ from labkit.kernel.netfilter import Chain, Table
 from labkit.kernel.netns import Network
 from labkit.kernel.packet import Packet
 from labkit.kernel.trace import Action, Frame, Hop, Outcome
-from labkit.kernel.tracking import Tracked
+from labkit.kernel.tracking import Tracked, established
 
 Decide = Callable[[Table, Chain, Seen, int], Decision]
 
@@ -117,6 +117,7 @@ class Journey:
         self.now = now
         self.before = conntrack
         self.changed: dict[str, list[Entry]] = {}
+        self.half_open: list[tuple[str, Entry]] = []  # SYN,ACK passed: namespace, entry
         self.hops: list[Hop] = []
         self.frames: list[Frame] = []
         self.rules = 0
@@ -137,6 +138,11 @@ class Journey:
         entries = self.entries(netns)
         place = entries.index(old)
         entries[place : place + 1] = [] if new is None else [new]
+
+    def shake_hands(self) -> None:
+        """The third packet of the handshake: what SYN,ACK passed on its way is established."""
+        for netns, entry in self.half_open:
+            self.update(netns, entry, established(entry, self.now))
 
     def conntrack(self) -> Conntrack:
         after = dict(self.before)

@@ -112,6 +112,7 @@ def late_settings(netns: Netns, prefix: str) -> Command | None:
     for link in netns.links:
         if link.proxy_arp:
             values[f"net.ipv4.conf.{link.name}.proxy_arp"] = 1
+            values[f"net.ipv4.neigh.{link.name}.proxy_delay"] = 0  # else it waits for others
     return sysctl(netns, prefix, values) if values else None
 
 

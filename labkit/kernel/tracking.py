@@ -1,7 +1,7 @@
 """What the kernel does with its table of connections as packets pass.
 
-The third packet of TCP's handshake is taken for granted: once SYN,ACK has passed, the entry is
-ESTABLISHED and assured.
+SYN,ACK makes an entry SYN_RECV. The third packet of TCP's handshake is not walked but taken for
+granted: once SYN,ACK has reached its client, the entries on its way are ESTABLISHED and assured.
 
 Source: timeouts and states, Linux net/netfilter/nf_conntrack_proto_{tcp,udp,icmp}.c.
 """
@@ -16,7 +16,7 @@ from labkit.kernel.conntrack import Entry, Tuple
 from labkit.kernel.packet import Packet
 
 replace = msgspec.structs.replace
-TCP_SECONDS = {"SYN_SENT": 120.0, "ESTABLISHED": 432000.0, "CLOSE": 10.0}
+TCP_SECONDS = {"SYN_SENT": 120.0, "SYN_RECV": 60.0, "ESTABLISHED": 432000.0, "CLOSE": 10.0}
 UDP_SECONDS, UDP_ASSURED_SECONDS, ICMP_SECONDS = 30.0, 120.0, 30.0
 STREAM_SECONDS = 2.0  # a UDP exchange that lasts longer becomes assured
 ECHO = ("echo-request", "echo-reply")
@@ -126,10 +126,11 @@ def seen(tracked: Tracked, packet: Packet, now: float) -> Entry | None:
             if not entry.seen_reply:
                 return None
             return replace(entry, state="CLOSE", expires=now + TCP_SECONDS["CLOSE"])
+        if entry.state == "ESTABLISHED":
+            return established(entry, now)
         answered = tracked.is_reply or entry.seen_reply
-        state = "ESTABLISHED" if answered else "SYN_SENT"
-        expires = now + TCP_SECONDS[state]
-        return replace(entry, state=state, assured=answered, seen_reply=answered, expires=expires)
+        state = "SYN_RECV" if answered else "SYN_SENT"
+        return replace(entry, state=state, seen_reply=answered, expires=now + TCP_SECONDS[state])
     if packet.protocol == "ICMP":
         return replace(
             entry, seen_reply=tracked.is_reply or entry.seen_reply, expires=now + ICMP_SECONDS
@@ -142,6 +143,12 @@ def seen(tracked: Tracked, packet: Packet, now: float) -> Entry | None:
         assured=assured,
         expires=now + (UDP_ASSURED_SECONDS if assured else UDP_SECONDS),
     )
+
+
+def established(entry: Entry, now: float) -> Entry:
+    """The entry once the handshake is through, and after each packet from then on."""
+    expires = now + TCP_SECONDS["ESTABLISHED"]
+    return replace(entry, state="ESTABLISHED", assured=True, seen_reply=True, expires=expires)
 
 
 def free_reply(entries: Iterable[Entry], wanted: Tuple) -> Tuple:

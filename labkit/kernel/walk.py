@@ -92,6 +92,8 @@ def travel(
             break
         step = NEXT[type(step)](journey, step)
     assert isinstance(step, End), "a packet walked for ever"
+    if step.outcome == "delivered":
+        journey.shake_hands()
     return Trace(
         hops=tuple(journey.hops),
         frames=tuple(journey.frames),

@@ -23,6 +23,12 @@ def trace_html(connection: Connection) -> str:
     return f"<div class='lk'><style>{CSS}</style>{body}</div>"
 
 
+def terminal_html(words: str) -> str:
+    """What a command printed, unwrapped: a wide table scrolls, by keyboard too, and stays one."""
+    style = "white-space:pre;overflow-x:auto;margin:0"
+    return f'<pre style="{style}" tabindex="0">{clean(words)}</pre>'
+
+
 def feedback_html(words: str) -> str:
     """A check's answer: its first line says the result, the others what to look at."""
     first, _, rest = words.partition("\n")
