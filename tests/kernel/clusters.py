@@ -66,7 +66,7 @@ def random_cluster(seed: int) -> Cluster:
     return Cluster.from_manifests(
         manifests,
         nodes=dice.choice([2, 3]),
-        cni=dice.choice(["flannel", "flannel/host-gw"]),
+        cni=dice.choice(["flannel", "flannel/host-gw", "calico", "calico/vxlan"]),
         proxy_mode=dice.choice(["iptables", "nftables"]),
     )
 

@@ -1,0 +1,122 @@
+"""Compiled policies in a real kernel: who gets through is what the matcher says."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import ip_network
+from random import Random
+
+import pytest
+
+from labkit.api.state import State
+from labkit.kernel import netfilter as nf
+from labkit.kernel.netns import Network
+from labkit.policy.matcher import judge
+from labkit.traffic.program import program
+from tests.clusters import three_nodes
+from tests.kernel.edits import each_rule, first_rule, sysctl, together
+from tests.kernel.model import Flow, expected
+from tests.kernel.real import Real
+from tests.policies import Question, cluster, questions
+
+pytestmark = pytest.mark.needs("ipset")
+SEEDS = range(30)
+PROBES, AT_ONCE = 60, 16
+PATIENCE, MORE_PATIENCE = 0.4, 3.0  # seconds until "timed out"; and when that would be wrong
+SILENCE = ("timed out",)
+Verdicts = list[tuple[Question, bool]]
+BRIDGE_NF = "net.bridge.bridge-nf-call-iptables"
+
+
+def gets_through(real: Real, question: Question, wanted: bool) -> bool:
+    """Whether the target heard of it, whatever it answered."""
+    flow = question.flow
+    ask = (flow.protocol, question.start, question.address, flow.port)
+    seen = real.ask(*ask, PATIENCE)
+    if seen == SILENCE and wanted:
+        # The first frame of a machine may be lost while it asks for a MAC address.
+        seen = real.ask(*ask, MORE_PATIENCE)
+    assert seen[0] in ("answered", "refused", "timed out"), (str(question), seen)
+    return seen != SILENCE
+
+
+def chosen(state: State, dice: Random) -> Verdicts:
+    """Some flows with their verdicts: as many closed ones as open ones, if there are any."""
+    asked = questions(state)
+    dice.shuffle(asked)
+    judged = [(question, judge(state, question.flow).allowed) for question in asked]
+    closed = [pair for pair in judged if not pair[1]][: PROBES // 2]
+    return closed + [pair for pair in judged if pair[1]][: PROBES - len(closed)]
+
+
+def disagreements(network: Network, wanted: Verdicts) -> list[str]:
+    """Flows that a real kernel treats otherwise than their verdicts say."""
+    with Real(network) as real, ThreadPoolExecutor(AT_ONCE) as pool:
+        found = pool.map(lambda pair: gets_through(real, *pair), wanted)
+        return [
+            f"{question}: got through is {seen}, allowed is {allowed}"
+            for (question, allowed), seen in zip(wanted, found, strict=True)
+            if seen != allowed
+        ]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_real_kernel_lets_through_what_the_policies_let_through(seed):
+    dice = Random(seed)
+    state = cluster(dice)
+    assert disagreements(program(state), chosen(state, dice)) == []
+
+
+def test_the_probes_meet_both_verdicts():
+    drawn = [pair[1] for dice in map(Random, SEEDS) for pair in chosen(cluster(dice), dice)]
+    assert drawn.count(True) > 300
+    assert drawn.count(False) > 300
+
+
+def test_rules_that_forget_the_holes_of_blocks_are_noticed():
+    forgetful = each_rule("node/", lambda chain, rule: None if makes_a_hole(rule) else rule)
+    for dice in map(Random, SEEDS):
+        state = cluster(dice)
+        if disagreements(forgetful(program(state)), chosen(state, dice)):
+            return
+    pytest.fail("no cluster told the difference")
+
+
+def makes_a_hole(rule: nf.Rule) -> bool:
+    ends = any(isinstance(m, nf.Source | nf.Destination) for m in rule.matches)
+    return ends and rule.target == nf.SetMark(0, 0x80000)
+
+
+# --- br_netfilter ----------------------------------------------------------------------------
+
+
+def test_pods_without_a_bridge_do_not_need_br_netfilter():
+    dice = Random(3)
+    state = cluster(dice)
+    network = sysctl("node/", BRIDGE_NF, 0)(program(state))
+    assert disagreements(network, chosen(state, dice)) == []
+
+
+def drops_between(one: str, other: str) -> nf.Rule:
+    ends = nf.Source(ip_network(one)), nf.Destination(ip_network(other))
+    return nf.Rule(ends, nf.Verdict("DROP"))
+
+
+ON_A_BRIDGE = {
+    # whether bridges show their traffic to iptables: what becomes of a packet that is denied
+    1: "timed out",
+    0: "answered",
+}
+
+
+@pytest.mark.parametrize(("value", "heard"), ON_A_BRIDGE.items())
+def test_what_denies_on_a_bridge_is_bypassed_without_br_netfilter(value, heard):
+    """flannel itself denies nothing: the rule stands for any engine beside it."""
+    denied = first_rule(
+        "node/node-2", "filter", "FORWARD", drops_between("10.244.2.3", "10.244.2.2")
+    )
+    network = together(denied, sysctl("node/", BRIDGE_NF, value))(program(three_nodes()))
+    flow = Flow("pod/default/client", "10.244.2.2", 8080)
+    assert {seen[0] for seen in expected(network, flow)} == {heard}
+    with Real(network) as real:
+        assert real.ask("TCP", flow.start, flow.address, flow.port, PATIENCE)[0] == heard

@@ -1,0 +1,79 @@
+"""What policies mean and what the compiled rules do to a packet is the same."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from labkit.api.networking import NetworkPolicy
+from labkit.api.state import Key, State
+from labkit.kernel.dice import FirstDice
+from labkit.kernel.netns import Network
+from labkit.kernel.packet import Packet
+from labkit.kernel.trace import Trace
+from labkit.kernel.walk import source_address, walk
+from labkit.policy.matcher import judge
+from labkit.traffic.program import program
+from tests.policies import Question, cluster, questions
+
+RANDOMS = st.randoms(use_true_random=False)
+
+
+def sent(network: Network, question: Question) -> Trace:
+    """The walk of the first packet of a flow."""
+    flow, dst = question.flow, ip_address(question.address)
+    src = source_address(network, question.start, dst)
+    assert src is not None
+    flags = "SYN" if flow.protocol == "TCP" else ""
+    packet = Packet(
+        src=src, dst=dst, protocol=flow.protocol, sport=41000, dport=flow.port, flags=flags
+    )
+    return walk(network, question.start, packet, FirstDice())
+
+
+@settings(max_examples=50)
+@given(RANDOMS)
+def test_a_packet_arrives_exactly_where_the_policies_let_it(dice):
+    state = cluster(dice)
+    network = program(state)
+    for question in questions(state):
+        trace, verdict = sent(network, question), judge(state, question.flow)
+        assert (trace.outcome != "dropped") == verdict.allowed, (str(question), trace.hops)
+        hop = trace.hops[-1]
+        if hop.action == "drop":
+            assert hop.stage == "FORWARD"
+            assert "End of tier default. Drop if no policies passed packet" in hop.why
+
+
+@settings(max_examples=20)
+@given(RANDOMS, st.randoms(use_true_random=False))
+def test_the_order_in_which_policies_were_written_does_not_matter(dice, shuffle):
+    state = cluster(dice)
+    keys = list(state.objects)
+    shuffle.shuffle(keys)
+    other = State(state.config, {key: state.objects[key] for key in keys})
+    assert program(other) == program(state)
+    flows = [question.flow for question in questions(state)]
+    assert [judge(other, f).allowed for f in flows] == [judge(state, f).allowed for f in flows]
+
+
+@settings(max_examples=20)
+@given(RANDOMS)
+def test_the_names_of_policies_do_not_matter(dice):
+    state = cluster(dice)
+    policies = state.list(NetworkPolicy)
+    last = {Key("NetworkPolicy", p.namespace, p.name): p for p in policies}
+    renamed = [renamed_to(p, f"p{len(policies) - n}") for n, p in enumerate(policies)]
+    objects = {k: o for k, o in state.objects.items() if k not in last}
+    objects |= {Key("NetworkPolicy", p.namespace, p.name): p for p in renamed}
+    network, other = program(state), program(State(state.config, objects))
+    for question in questions(state):
+        was, now = sent(network, question).outcome, sent(other, question).outcome
+        assert was == now, str(question)
+
+
+def renamed_to(policy: NetworkPolicy, name: str) -> NetworkPolicy:
+    return replace(policy, metadata=replace(policy.metadata, name=name))
