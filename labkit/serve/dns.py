@@ -1,0 +1,184 @@
+"""The lab's CoreDNS behind real sockets: dig, nslookup and getent ask the lab's cluster.
+
+`--port` above 1023 needs no rights. Nothing travels through the model's network here: the
+socket stands for the server's own. *The lab simplifies*: without a clock, nothing is cached.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+
+from dnslib import AAAA, CNAME, EDNS0, NS, PTR, QTYPE, RCODE, RR, SOA, SRV, TXT, A, DNSRecord
+from dnslib.dns import DNSError
+
+from labkit.api.core import Pod
+from labkit.cluster import Cluster
+from labkit.dns.message import Answer, Query, Record
+from labkit.dns.process import configuration, is_coredns, outside, world_of
+from labkit.dns.server import ask, load
+from labkit.errors import NotFound
+
+Answers = Callable[[Query], Answer]
+LARGEST = 65535
+SMALLEST = 512  # of a datagram, without EDNS0
+OWN_SIZE = 1232
+
+
+def served(lab: Cluster) -> Answers:
+    """What the cluster's first CoreDNS pod answers; its caches remember nothing.
+
+    Raises:
+        NotFound: the cluster has no such pod.
+        CorefileError: its Corefile is wrong.
+    """
+    pods = [p for p in lab.state.list(Pod) if is_coredns(p)]
+    if not pods:
+        raise NotFound("the cluster has no CoreDNS pod; scale the Deployment coredns up")
+    pod = pods[0]
+    given = configuration(lab.state, pod)
+    server = load(given.corefile, given.files)
+    world = world_of(lab.state, pod, lambda address, query: outside(query))
+
+    def answers(query: Query) -> Answer:
+        return ask(server, world, query).answer
+
+    return answers
+
+
+def wire(answers: Answers, data: bytes, client: str, *, largest: int = 0) -> bytes:
+    """A message answered: bytes in, bytes out; cut short with TC where it does not fit.
+
+    Args:
+        largest: bytes that fit; 0: as the message's EDNS0 says, else 512.
+    """
+    asked = DNSRecord.parse(data)
+    name, type_ = str(asked.q.qname), QTYPE.get(asked.q.qtype, str(asked.q.qtype))
+    answer = answers(Query(name, str(type_), client, asked.header.id))
+    reply = asked.reply(ra=0, aa=int(answer.aa))
+    reply.header.ad = 0
+    reply.header.rcode = getattr(RCODE, answer.rcode)
+    for record in answer.answer:
+        reply.add_answer(packed(record))
+    for record in answer.authority:
+        reply.add_auth(packed(record))
+    for record in answer.additional:
+        reply.add_ar(packed(record))
+    fits = largest or SMALLEST
+    for more in asked.ar:
+        if more.rtype == QTYPE.OPT:
+            fits = largest or max(SMALLEST, more.rclass)
+            reply.add_ar(EDNS0(udp_len=OWN_SIZE))
+    bytes_: bytes = reply.pack()
+    return bytes_ if len(bytes_) <= fits else bytes(reply.truncate().pack())
+
+
+def packed(record: Record) -> RR:
+    """A record in dnslib's form."""
+    words = record.data.split()
+    match record.type:
+        case "A":
+            data = A(record.data)
+        case "AAAA":
+            data = AAAA(record.data)
+        case "CNAME" | "PTR" | "NS":
+            data = {"CNAME": CNAME, "PTR": PTR, "NS": NS}[record.type](record.data)
+        case "SRV":
+            data = SRV(*map(int, words[:3]), words[3])
+        case "SOA":
+            data = SOA(words[0], words[1], tuple(map(int, words[2:])))
+        case _:
+            data = TXT(record.data.strip('"'))
+    return RR(record.name, getattr(QTYPE, record.type), ttl=record.ttl, rdata=data)
+
+
+class NameServer:
+    """UDP and TCP on loopback; `port` 0 takes a free one.
+
+    Raises:
+        OSError: the port is taken.
+    """
+
+    def __init__(self, answers: Answers, port: int = 0, host: str = "127.0.0.1") -> None:
+        self._answers = answers
+        self._lock = threading.Lock()
+        self._udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._udp.bind((host, port))
+            self._tcp.bind((host, self.port))
+        except OSError:
+            self.close()
+            raise
+        self._tcp.listen()
+
+    @property
+    def port(self) -> int:
+        number: int = self._udp.getsockname()[1]
+        return number
+
+    def start(self) -> None:
+        """Serves in the background until `close`."""
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self) -> None:
+        """Serves until `close`, or an interrupt."""
+        threading.Thread(target=self._serve_tcp, daemon=True).start()
+        while True:
+            try:
+                data, client = self._udp.recvfrom(LARGEST)
+            except OSError:
+                return
+            if client is None:  # woken by `close`
+                return
+            answer = self._answered(data, client[0])
+            if answer:
+                self._udp.sendto(answer, client)
+
+    def close(self) -> None:
+        for one in (self._udp, self._tcp):
+            with suppress(OSError):  # nobody was connected
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+    def _answered(self, data: bytes, client: str, largest: int = 0) -> bytes:
+        """Empty for bytes that are no question: such a datagram gets no answer."""
+        with self._lock:
+            try:
+                return wire(self._answers, data, client, largest=largest)
+            except (ValueError, struct.error, DNSError):
+                return b""
+
+    def _serve_tcp(self) -> None:
+        while True:
+            try:
+                connection, client = self._tcp.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection, client[0]), daemon=True).start()
+
+    def _talk(self, connection: socket.socket, client: str) -> None:
+        """Questions one after the other, each behind its length."""
+        with connection:
+            connection.settimeout(5)
+            try:
+                while head := _exactly(connection, 2):
+                    data = _exactly(connection, int.from_bytes(head, "big"))
+                    answer = self._answered(data, client, LARGEST)
+                    connection.sendall(len(answer).to_bytes(2, "big") + answer)
+            except OSError:
+                return
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        more = connection.recv(count - len(data))
+        if not more:
+            return b""
+        data += more
+    return data
