@@ -212,12 +212,16 @@ def _connection(
     )
 
 
+SOFT_ERRORS = ("host-unreachable", "net-unreachable", "time-exceeded")
+
+
 def seen(client: str, request: Trace, reply: Trace | None) -> Outcome:
     """What the client is told.
 
     Only what comes back counts: an RST or ICMP error that is lost on its way is silence, and
     so is an answer from an address that the client never asked (its NAT was not undone).
-    Source: Linux `tcp_v4_err`: in SYN_SENT an ICMP error ends the attempt.
+    Source: Linux `tcp_v4_err`: in SYN_SENT an ICMP error ends the attempt; `__udp4_lib_err`:
+    a UDP socket is told of no error that may pass.
     """
     if reply is None:
         at_home = request.end == client and request.outcome == "unreachable"
@@ -226,6 +230,8 @@ def seen(client: str, request: Trace, reply: Trace | None) -> Outcome:
         return "timed out"
     came = reply.packet
     if came.icmp and came.icmp.kind != "echo-reply":
+        if request.packet.protocol == "UDP" and came.icmp.kind in SOFT_ERRORS:
+            return "timed out"
         return SEEN_ERRORS.get(came.icmp.kind, "timed out")
     return "refused" if "RST" in came.flags else "answered"
 

@@ -74,6 +74,8 @@ def verdict(network: Network, start: str, trace: Trace) -> Seen:
         return ("timed out",)
     answer = trace.answer
     if answer.icmp is not None and answer.icmp.about is not None:
+        if trace.packet.protocol == "UDP" and WORDS.get(answer.icmp.kind) == "unreachable":
+            return ("timed out",)  # a UDP socket is told of no error that may pass
         return (WORDS.get(answer.icmp.kind, answer.icmp.kind),)
     if answer.flags == "RST":
         return ("refused",)
