@@ -50,6 +50,10 @@ class CNI(Protocol):
         """Addresses for one new pod on `node`, one a family; `Exhausted` if none is left."""
         ...
 
+    def ranges(self, state: State) -> Mapping[str, tuple[Prefix, ...]]:
+        """Node -> what its pods' addresses are taken from."""
+        ...
+
     def device(self, pod: Pod) -> str:
         """The node's end of the pod's cable."""
         ...

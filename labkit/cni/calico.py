@@ -30,7 +30,7 @@ from labkit.errors import NotFound
 from labkit.kernel.links import Fdb, Link, Vxlan
 from labkit.kernel.netns import Part
 from labkit.kernel.packet import Address
-from labkit.kernel.routes import Neighbour, Route
+from labkit.kernel.routes import Neighbour, Prefix, Route
 
 Encapsulation = Literal["none", "vxlan"]
 ENCAPSULATIONS: dict[str, Encapsulation] = {"none": "none", "vxlan": "vxlan"}
@@ -60,6 +60,9 @@ class Calico(msgspec.Struct, frozen=True):
         self, state: State, node: Node, taken: AbstractSet[Address]
     ) -> tuple[Address, ...]:
         return (calico_blocks.free_address(state, node, taken),)
+
+    def ranges(self, state: State) -> Mapping[str, tuple[Prefix, ...]]:
+        return calico_blocks.blocks(state)
 
     def device(self, pod: Pod) -> str:
         return cable_name(pod)

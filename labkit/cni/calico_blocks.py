@@ -40,8 +40,9 @@ def pool(config: ClusterConfig) -> IPv4Network:
 def blocks(state: State) -> Mapping[str, Blocks]:
     """Node -> its blocks, the one that it claimed first in front.
 
-    A block belongs to the node with most pods in it. *The lab simplifies*: each node claims its
-    first block when it joins, further ones are given back when they are empty.
+    A node keeps its first block, whoever has borrowed from it; any other block belongs to the
+    node with most pods in it. *The lab simplifies*: a node claims its first block when it
+    joins, and gives further ones back when they are empty.
     """
     return state.cached(_blocks)
 
@@ -49,15 +50,15 @@ def blocks(state: State) -> Mapping[str, Blocks]:
 def _blocks(state: State) -> Mapping[str, Blocks]:
     owners = _owners(state)
     firsts: dict[str, IPv4Network] = {}
-    for node in state.list(Node):
+    for node in sorted(state.list(Node), key=lambda node: _numbered(state, node) is None):
+        # A node of another cluster's dump has no number of ours: its pods say where it is.
         mine = [block for block, owner in owners.items() if owner == node.name]
-        if mine and not _numbered(state, node):
+        if mine and _numbered(state, node) is None:
             firsts[node.name] = min(mine)
             continue
-        for block in _candidates(state, node):
-            if owners.get(block, node.name) == node.name and block not in firsts.values():
-                firsts[node.name] = block
-                break
+        free = (b for b in _candidates(state, node) if b not in firsts.values())
+        if (first := next(free, None)) is not None:
+            firsts[node.name] = first
     found = {name: (first,) for name, first in firsts.items()}
     for block in sorted(owners):
         name = owners[block]

@@ -50,6 +50,9 @@ class Flannel(msgspec.Struct, frozen=True):
     ) -> tuple[Address, ...]:
         return base.block_addresses(node, taken)
 
+    def ranges(self, state: State) -> Mapping[str, tuple[Prefix, ...]]:
+        return {view.name: view.cidrs for view in base.views(state)}
+
     def device(self, pod: Pod) -> str:
         return veth_name(pod)
 

@@ -10,6 +10,7 @@ import msgspec
 from labkit.api.core import Node, Pod
 from labkit.api.names import FINISHED, titles, workload_of
 from labkit.api.state import State
+from labkit.cni import cni_of
 from labkit.kernel.links import Link
 from labkit.kernel.netns import Netns, Network
 
@@ -107,6 +108,12 @@ def _of(pods: Iterable[Pod], node: str) -> list[Pod]:
     return [p for p in pods if p.spec.node_name == node]
 
 
+def _ranges(node: Node, state: State) -> str:
+    """What the node's pods get their addresses from, of the cluster's first family."""
+    own = cni_of(state.config).ranges(state).get(node.name, ())
+    return ", ".join(str(r) for r in own if r.version == own[0].version)
+
+
 def _machine(node: Node, netns: Netns | None, pods: list[Pod], state: State) -> Machine:
     links = netns.links if netns else ()
     bridge = next((k for k in links if k.kind == "bridge"), None)
@@ -116,7 +123,7 @@ def _machine(node: Node, netns: Netns | None, pods: list[Pod], state: State) -> 
     return Machine(
         node.name,
         address,
-        node.spec.pod_cidr,
+        _ranges(node, state),
         tuple(_chip(p, state) for p in pods),
         _device(bridge, prefix=True) if bridge else None,
         _device(tunnel, prefix=False) if tunnel else None,
