@@ -12,8 +12,9 @@ from labkit.views.counters import counters
 from labkit.views.figure import Figure
 from labkit.views.path import path
 from labkit.views.ports import ports
+from labkit.views.says import feedback_html, terminal_html
 from labkit.views.stepper import stepper
-from labkit.views.table import feedback_html, trace_html
+from labkit.views.table import trace_html
 from labkit.views.topology import topology
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "path",
     "ports",
     "stepper",
+    "terminal_html",
     "topology",
     "trace_html",
 ]

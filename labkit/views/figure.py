@@ -16,13 +16,15 @@ ALT = 200  # letters; longer ones are read out whole by a screen reader, without
 class Figure(msgspec.Struct, frozen=True):
     """A picture and its text twin; a notebook shows the one, a terminal and a test the other.
 
-    `svg` is empty for what is a table only; `below` is HTML that stands under the picture.
+    `svg` is empty for what is a table only; `below` is HTML that stands under the picture;
+    `answer` is a predicate for a sentence about several figures: "is answered by backend".
     """
 
     title: str
     twin: str
     svg: str = ""
     below: str = ""
+    answer: str = ""
 
     def __repr__(self) -> str:
         return f"{self.title}\n{self.twin}"
@@ -36,8 +38,7 @@ class Figure(msgspec.Struct, frozen=True):
     @property
     def html(self) -> str:
         """The picture, what stands under it, and the twin behind "In words"; without a style."""
-        details = f"<details><summary>In words</summary><p>{clean(self.twin)}</p></details>"
-        return f"{self._image()}{self.below}{details}"
+        return f"{self._image()}{self.below}{in_words(self.twin)}"
 
     def _image(self) -> str:
         if not self.svg:
@@ -51,7 +52,14 @@ class Figure(msgspec.Struct, frozen=True):
         return f'<figure class="lk"><style>{CSS}</style>{self.html}</figure>'
 
 
-def figure(title: str, twin: str, height: float, *body: str, below: str = "") -> Figure:
+def in_words(twin: str) -> str:
+    """A twin as HTML: closed at first, and there for everyone."""
+    return f"<details><summary>In words</summary><p>{clean(twin)}</p></details>"
+
+
+def figure(
+    title: str, twin: str, height: float, *body: str, below: str = "", answer: str = ""
+) -> Figure:
     """A figure whose SVG carries its name, its words and its own paper; `height` in px."""
     about = el("title", clean(title)) + el("desc", clean(twin)) + f"<style>{PICTURE_CSS}</style>"
     label = Figure(title, twin).alt
@@ -68,4 +76,4 @@ def figure(title: str, twin: str, height: float, *body: str, below: str = "") ->
         width=WIDTH,
         height=height,
     )
-    return Figure(title, twin, svg, below)
+    return Figure(title, twin, svg, below, answer)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from labkit.traffic.connection import Connection
-from labkit.views.hops import END, Change, Step, changes, earlier, steps, title, untold
+from labkit.views.figure import in_words
+from labkit.views.hops import END, Change, Step, changes, earlier, steps, title, twin, untold
 from labkit.views.marks import COLOUR
 from labkit.views.svg import clean
 from labkit.views.theme import CSS
@@ -17,24 +18,9 @@ HEAD = (
 
 
 def trace_html(connection: Connection) -> str:
-    """A connection without its picture: what was asked, the verdict, the hop table."""
+    """A connection without its picture: what was asked, the verdict, the hop table, the words."""
     heading = f"<p class='verdict'><b>{clean(title(connection))}</b></p>"
-    body = heading + verdict(connection) + table(connection)
-    return f"<div class='lk'><style>{CSS}</style>{body}</div>"
-
-
-def terminal_html(words: str) -> str:
-    """What a command printed, unwrapped: a wide table scrolls, by keyboard too, and stays one."""
-    style = "white-space:pre;overflow-x:auto;margin:0"
-    return f'<pre style="{style}" tabindex="0">{clean(words)}</pre>'
-
-
-def feedback_html(words: str) -> str:
-    """A check's answer: its first line says the result, the others what to look at."""
-    first, _, rest = words.partition("\n")
-    body = f"<p class='verdict'><b>{clean(first)}</b></p>"
-    if rest:
-        body += f"<p class='mono'>{clean(rest)}</p>"
+    body = heading + verdict(connection) + table(connection) + in_words(twin(connection))
     return f"<div class='lk'><style>{CSS}</style>{body}</div>"
 
 

@@ -59,6 +59,7 @@ PAGE_CSS = f"""
 .lk samp,.lk .mono{{font:12px/1.4 {MONO};background:none;color:inherit;padding:0;white-space:pre-wrap;overflow-wrap:anywhere}} .lk .w{{white-space:nowrap}}
 .lk .verdict{{font-size:14px;margin:8px 0 4px;max-width:76ch;color:{FILL["ink"]}}} .lk .verdict b{{font-weight:650}}
 .lk .verdict .good{{color:{FILL["go"]}}} .lk .verdict .bad{{color:{FILL["stop"]}}} .lk .note{{margin:2px 0 4px;color:{FILL["soft"]}}}
+.lk .id{{font-size:12px;color:{FILL["soft"]};margin-right:4px}} .lk .says{{margin:2px 0 4px;max-width:76ch;color:{FILL["ink"]}}} .lk .says b{{font-weight:650}}
 .lk del{{color:{FILL["soft"]};text-decoration:line-through}}
 .lk ins{{background:{FILL["edit-tint"]};border-bottom:2px solid {FILL["edit"]};text-decoration:none;font-weight:650;padding:0 2px}}
 .lk table{{border-collapse:collapse;width:100%;font-size:12.5px;margin:6px 0 4px;border:0;table-layout:fixed}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from xml.etree import ElementTree
 
 import msgspec
@@ -50,7 +51,7 @@ OUTPUTS = {
     "counters": lambda: counters(small(), evil(cluster_ip()))._repr_html_(),
     "topology": lambda: topology(wicked())._repr_html_(),
     "trace": lambda: trace_html(evil(cluster_ip())),
-    "feedback": lambda: feedback_html(f"{EVIL}\n{QUOTE}"),
+    "feedback": lambda: feedback_html(EVIL, QUOTE, f"`{EVIL}`", (f"Hint 1 of 3: {QUOTE}",)),
     "stepper": lambda: shell(evil(cluster_ip()), frames(evil(cluster_ip()))),
     "frames": lambda: "".join(f.why + f.stack for f in frames(evil(cluster_ip()))),
     "choice": lambda: choose("x", {"y": path(evil(cluster_ip()))}).options[0][1],
@@ -94,6 +95,20 @@ def test_the_deciding_row_is_whole_and_can_be_copied():
     rows = ["".join(samp.itertext()) for samp in found.iter("samp")]
     kept = [h.why for h in cluster_ip().hops if not h.quiet]
     assert rows == kept
+
+
+def test_a_checks_answer_has_its_parts_on_lines_of_their_own():
+    html = feedback_html("L00-1", "NOT YET", "who is `cart`?", ("Hint 2 of 3: ask `svc/cart`.",))
+    body = html.partition("</style>")[2]
+    assert body == (
+        "<p class='verdict'><span class='id'>L00-1</span> <b>NOT YET</b></p>"
+        "<p class='says'>who is <samp>cart</samp>?</p>"
+        "<p class='says'><b>Hint 2 of 3</b>: ask <samp>svc/cart</samp>.</p></div>"
+    )
+
+
+def test_a_connection_without_its_picture_is_told_in_words_too():
+    assert f"<p>{escape(path(cluster_ip()).twin)}</p></details>" in trace_html(cluster_ip())
 
 
 # --- the palette -------------------------------------------------------------------------
