@@ -123,7 +123,7 @@ def sentence(step: Step) -> str:
     if step.end:
         parts.append(f"{END[step.end][0]}.")
     if hop.why:
-        parts.append(f"Row: {plain(hop.why)}")
+        parts.append(f"Decided by: {plain(hop.why)}")
     return " ".join(parts)
 
 
@@ -135,9 +135,15 @@ def plain(words: str) -> str:
 def journey(connection: Connection) -> str:
     """The answer in one sentence with its numbers: the first line of a connection's twin."""
     told = steps(connection)
-    there = [s for s in told if s.leg == "request"]
     back = _loud(connection.reply) if connection.reply else 0
-    last = there[-1]
+    hops = f"{_count(_loud(connection.request))} there" + (f" and {back} back" if back else "")
+    return f"{hops}: {told[0].title} asks {connection.target} and {answer(connection)}."
+
+
+def answer(connection: Connection) -> str:
+    """What became of a packet, as a predicate: `is answered by backend`."""
+    told = steps(connection)
+    last = [s for s in told if s.leg == "request"][-1]
     ways = {
         "answered": f"is answered by {last.title}",
         "refused": f"is refused by {last.title}",
@@ -146,8 +152,7 @@ def journey(connection: Connection) -> str:
     }
     if told[-1].leg == "reply" and connection.outcome == "timed out":
         ways["timed out"] = f"times out; the answer is lost at {told[-1].title}"
-    hops = f"{_count(_loud(connection.request))} there" + (f" and {back} back" if back else "")
-    return f"{hops}: {there[0].title} asks {connection.target} and {ways[connection.outcome]}."
+    return ways[connection.outcome]
 
 
 def _count(n: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from labkit.traffic.connection import Connection, Place
 from labkit.views.figure import Figure, figure
-from labkit.views.hops import DONE, END, title, twin
+from labkit.views.hops import DONE, END, answer, title, twin
 from labkit.views.layers import Layer
 from labkit.views.marks import COLOUR, disc, end_mark
 from labkit.views.scene import LEFT, STEP, Row, Scene, Segment, Side, Stop, scene
@@ -24,8 +24,9 @@ def path(connection: Connection) -> Figure:
     found = scene(connection)
     below = verdict(connection) + table(connection)
     return figure(
-        title(connection), twin(connection), height(found), draw(found, connection), below=below
-    )
+        title(connection), twin(connection), height(found), draw(found, connection),
+        below=below, answer=answer(connection),
+    )  # fmt: skip
 
 
 def height(found: Scene) -> float:

@@ -13,7 +13,9 @@ import traitlets
 
 from labkit.views.theme import CSS, FILL
 
+# JupyterLab leaves 20 px free at the right of HTML, none beside a widget: one measure for both.
 BASE = f"""{CSS}
+.lk.widget{{max-width:min(720px,calc(100% - 20px))}}
 .lk.widget :focus-visible{{outline:2px solid {FILL["go"]};outline-offset:3px;border-radius:3px}}
 .lk.widget .bar{{display:flex;gap:8px;align-items:center;margin:2px 0 8px;flex-wrap:wrap}}
 .lk.widget .hold{{display:grid}} .lk.widget .hold>*{{grid-area:1/1;min-width:0}}
