@@ -99,18 +99,19 @@ def node_view(node: Node, config: ClusterConfig) -> NodeView:
     detect = options.get("detectLocalMode", "ClusterCIDR")
     cidrs = node.spec.pod_cidrs or ((node.spec.pod_cidr,) if node.spec.pod_cidr else ())
     own = tuple(ip_network(cidr) for cidr in cidrs)
+    services = tuple(ip_network(cidr) for cidr in config.service_cidrs)
+    addresses = tuple(
+        ip_address(a.address) for a in node.status.addresses if a.type == "InternalIP"
+    )
+    versions = {each.version for each in (*pods, *services, *addresses)}
     return NodeView(
         name=node.name,
         zone=node.labels.get(ZONE, ""),
-        addresses=tuple(
-            ip_address(a.address) for a in node.status.addresses if a.type == "InternalIP"
-        ),
+        addresses=addresses,
         pod_cidrs=own if detect == "NodeCIDR" else pods,
         pod_bridge=BRIDGE if detect == "BridgeInterface" else "",
-        service_cidrs=tuple(ip_network(cidr) for cidr in config.service_cidrs),
+        service_cidrs=services,
         masquerade_all=options.get("masqueradeAll", "false") == "true",
         localhost_node_ports=options.get("localhostNodePorts", "true") == "true",
-        families=tuple(
-            name for name, version in FAMILIES if any(c.version == version for c in pods)
-        ),
+        families=tuple(name for name, version in FAMILIES if version in versions),
     )

@@ -55,7 +55,7 @@ def answer(case: Case, mode: str) -> Answer:
         dst=ip_address(asked["dst"]),
         protocol=asked["proto"],
         sport=41000,
-        dport=asked["port"],
+        dport=asked.get("port") or 0,
     )
     own = came["kind"] == "node" and came.get("node") == asked["at_node"]
     device = "" if own else "cni0" if came.get("node") == asked["at_node"] else "eth0"
