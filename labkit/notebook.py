@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from labkit.errors import CommandError
+from labkit.errors import CommandError, LabError
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -26,6 +26,8 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     html.for_type_by_name("labkit.lessons.check", "Feedback", _feedback_html)
     html.for_type_by_name("labkit.commands.output", "Output", _output_html)
 
+    shell.set_custom_exc((LabError,), _one_line)
+
     def kubectl_magic(line: str, cell: str | None = None) -> Output:
         from labkit.commands.kubectl import kubectl
 
@@ -41,6 +43,13 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     register: Any = shell.register_magic_function
     register(kubectl_magic, "line_cell", "kubectl")
     register(on_magic, "line", "on")
+
+
+def _one_line(shell: Any, kind: type[LabError], error: LabError, *_: Any, **__: Any) -> list[str]:
+    """A learner's mistake is said in its own words, without the lab's inside in front of them."""
+    lines = [f"{kind.__name__}: {line}" for line in str(error).splitlines()]
+    shell._showtraceback(kind, error, lines)  # IPython leaves the showing to a custom handler
+    return lines
 
 
 def _lab(shell: InteractiveShell) -> Cluster:
@@ -61,7 +70,7 @@ def _connection_html(connection: Any) -> str:
 def _feedback_html(feedback: Any) -> str:
     from labkit.views import feedback_html
 
-    return feedback_html(repr(feedback))
+    return feedback_html(feedback.id, feedback.standing, feedback.says, feedback.lines)
 
 
 def _output_html(output: str) -> str:

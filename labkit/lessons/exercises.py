@@ -108,7 +108,9 @@ def open_fields(answer: object) -> str | None:
 
 def always_filled(answer: object) -> str | None:
     """For an answer that is the learner's cluster: it can always be judged."""
-    return "no answer yet" if answer is ... else None
+    if isinstance(answer, Cluster):
+        return None
+    return "no answer yet" if answer is ... else "hand in a cluster, such as `lab` or `answer`"
 
 
 # --- probes -----------------------------------------------------------------------------------
@@ -136,7 +138,7 @@ def observe(lab: Cluster, probe: Probe) -> str:
     try:
         connection = lab.trace(probe.source, probe.target, protocol=probe.protocol)
     except LabError as error:
-        return str(error).splitlines()[0]
+        return f"an error ({str(error).splitlines()[0]})"
     seen = SEEN.get(connection.outcome, connection.outcome)
     if seen == "the page" and probe.by:
         title = connection.places[connection.request.end].title

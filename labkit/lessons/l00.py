@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from labkit.api.apps import Deployment
+from labkit.api.core import Service
+from labkit.api.discovery import SERVICE_NAME, EndpointSlice
+from labkit.api.objects import encode
 from labkit.cluster import Cluster
 from labkit.lessons.exercises import (
     Exercise,
@@ -27,39 +30,82 @@ def _shop() -> Cluster:
     return scenario("shop", cni="flannel", proxy_mode="iptables")
 
 
+# --- L00-1 ------------------------------------------------------------------------------------
+
+
 def _cart(answer: Cluster) -> Judgement:
-    judged = judge_probes(_shop(), answer, (*SHOP, CART), _cart_belief)
+    probes = (*SHOP, CART)
+    judged = judge_probes(_shop(), answer, probes, lambda _, seen: _belief(answer, seen))
     if judged.standing != "SOLVED":
         return judged
-    renewed = answer.fork()
-    for pod in renewed.list("pods"):
-        if pod.name.startswith("cart-"):
-            renewed.delete(f"pod/{pod.name}")
-    later = judge_probes(answer, renewed, (CART,), _renewed)
+    later = judge_probes(answer, _released(answer), (CART,), _until_then)
     if later.standing != "SOLVED":
         return Judgement("NOT YET", later.says)
-    return Judgement("SOLVED", "the cart answers, and goes on answering with a new pod.")
+    return Judgement("SOLVED", "the cart answers, and its next release will answer too.")
 
 
-def _cart_belief(probe: Probe, seen: str) -> tuple[str, str]:
+def _belief(answer: Cluster, seen: str) -> tuple[str, str]:
+    """What a wrong answer looks like: (misconception, one sentence)."""
     if seen.startswith("a page from"):
         return "", "Somebody answers, but who carries the label that you chose?"
+    if seen.startswith("an error"):
+        return "", "Clients know the Service as `cart`, port 80: both stay."
+    if _stands_behind(answer):
+        return (
+            "M06",
+            "the number for clients taken for the pod's. On which port does the pod listen?",
+        )
+    service = answer.state.get(Service, "cart", "default")
+    if service is not None and service.labels:
+        return "", "Labels *on* the Service choose nobody. Which field chooses?"
     return "", ""
 
 
-def _renewed(probe: Probe, seen: str) -> tuple[str, str]:
-    return "", (
-        "The page arrives today, but a new pod of the Deployment would not get it."
-        " Where do new pods take their labels from?"
-    )
+def _stands_behind(lab: Cluster) -> bool:
+    slices = lab.state.list(EndpointSlice, "default")
+    return any(s.endpoints for s in slices if s.labels.get(SERVICE_NAME) == "cart")
+
+
+def _released(answer: Cluster) -> Cluster:
+    """The same cluster after the cart's next release: new pods from a new template."""
+    later = answer.fork()
+    manifest = encode(later.get("deployment/cart"))
+    manifest["spec"]["template"]["spec"]["containers"][0]["image"] = "shop.example/cart:1.1"
+    later.apply([{k: manifest[k] for k in ("apiVersion", "kind", "metadata", "spec")}])
+    for pod in later.list("pods"):
+        if pod.name.startswith("cart-") and not pod.metadata.owner_references:
+            later.delete(f"pod/{pod.name}")
+    return later
+
+
+def _until_then(probe: Probe, seen: str) -> tuple[str, str]:
+    return "", "The page arrives, until the next release. Which labels would a new pod carry?"
+
+
+# --- L00-2 ------------------------------------------------------------------------------------
 
 
 def _evening(answer: Cluster) -> Judgement:
-    judged = judge_probes(_without_backend(), answer, SHOP, _evening_belief)
+    if not _was_scaled_down(answer):
+        words = "this shop never had the fault. Run the cell above (L00-27) and mend that one."
+        return Judgement("NOT YET", words)
     wanted = answer.state.get(Deployment, "backend", "default")
-    if judged.standing == "SOLVED" and (wanted is None or not wanted.spec.replicas):
+    if wanted is None:
+        return Judgement(
+            "YOU BROKE SOMETHING THAT WORKED",
+            "the Deployment of the backend is gone. Run the cell above (L00-27) for a fresh start.",
+        )
+    judged = judge_probes(_without_backend(), answer, SHOP, _wrong_program)
+    if judged.standing != "SOLVED":
+        return judged
+    if not wanted.spec.replicas:
         return Judgement("NOT YET", "the page arrives, but no Deployment looks after its pod.")
-    return judged
+    return Judgement("SOLVED", "the Deployment keeps its pods again, and the frontend is answered.")
+
+
+def _was_scaled_down(answer: Cluster) -> bool:
+    changes = (event.after for event in answer.watch())
+    return any(isinstance(o, Deployment) and o.spec.replicas == 0 for o in changes)
 
 
 def _without_backend() -> Cluster:
@@ -68,7 +114,7 @@ def _without_backend() -> Cluster:
     return lab
 
 
-def _evening_belief(probe: Probe, seen: str) -> tuple[str, str]:
+def _wrong_program(probe: Probe, seen: str) -> tuple[str, str]:
     if seen.startswith("a page from"):
         return "", "This page was drawn by the wrong program. Whose pods are missing?"
     return "", ""
@@ -78,30 +124,30 @@ LESSON = Lesson(
     number="L00",
     guesses=(
         Guess("L00-P1", ("frontend", "node-1", "node-2", "in between")),
-        Guess("L00-P2", ("page", "refused", "timeout")),
+        Guess("L00-P2", ("backend", "node-2", "node-1")),
     ),
     exercises=(
         Exercise(
             "L00-1",
             hints=(
-                "compare two columns of L00-24: the labels of the pods, and the selectors.",
+                "compare two columns in the tables above (L00-24): LABELS and SELECTOR.",
                 "which words does the Service ask for, and does any pod carry exactly these?",
                 "ask `kubectl get endpointslices` before and after each try: who stands behind?",
             ),
             judge=_cart,
             unfilled=always_filled,
-            leaks=("app: cart}", "app=cart ", "tier: checkout", "tier=checkout"),
+            leaks=("app: cart ", "app=cart ", "app: cart.", "tier: checkout", "tier=checkout"),
         ),
         Exercise(
             "L00-2",
             hints=(
-                "read the last row of the trace in L00-27: what does the Service lack?",
+                "read the last row of the trace above (L00-27): what does the Service lack?",
                 "which pods should stand behind it, and how many of them do you see?",
                 "`kubectl get deployments` shows wanted and ready side by side. Whose is odd?",
             ),
             judge=_evening,
             unfilled=always_filled,
-            leaks=("replicas", "scale"),
+            leaks=("replicas", "scale deployment"),
         ),
     ),
 )

@@ -133,7 +133,7 @@ def _belief(lab: Cluster, letter: str, given: Address | None) -> tuple[str, str]
             "NAT put at the node's door. This call stays among pods: does any row of its trace"
             " change the source?"
         )
-    return "", "Does any row of the trace in L01-11 change the source?"
+    return "", "Does any row of the trace in section 2 (L01-11) change the source?"
 
 
 def _target(lab: Cluster, letter: str) -> str:
@@ -145,7 +145,7 @@ def _beyond(netns: str) -> tuple[str, str]:
     if netns.startswith("pod/"):
         return "M02", (
             '"without NAT" taken to hold everywhere. It holds between pods; look again at what'
-            " node-1 does in L01-16."
+            " node-1 does in section 3 (L01-16)."
         )
     if netns.startswith("node/"):
         return "", "A node it is. Which one, and which of its devices does the packet leave by?"
@@ -225,6 +225,13 @@ def _both_ready(lab: Cluster, pod: Pod) -> Judgement | None:
             "NOT YET",
             f"{says} This looks like M01: a Service used to tell two containers apart."
             " It stands before the pod; what happens inside it?",
+            "M01",
+        )
+    if any(port.host_port for c in _containers(pod) for port in c.ports):
+        return Judgement(
+            "NOT YET",
+            f"{says} This looks like M01: a host port is a door of the *node*."
+            " Inside the pod both still ask for the same one.",
             "M01",
         )
     return Judgement("NOT YET", f"{says} Read the log of the one that is not.")

@@ -21,7 +21,7 @@ _memory: dict[str, Any] = {}
 
 
 class Progress(msgspec.Struct):
-    """Guesses by id, cards by id, solved exercises, and digests of distinct wrong answers."""
+    """Guesses by id, cards by id, solved exercises, and a digest of each wrong answer."""
 
     guesses: dict[str, str] = {}
     cards: dict[str, dict[str, str]] = {}
@@ -59,12 +59,16 @@ def reset() -> None:
 
 
 def keep_wrong(progress: Progress, exercise: str, answer: str) -> int:
-    """Notes a wrong answer and returns how many different ones there were: the hint to give."""
+    """Notes a wrong answer and returns the hint to give, from 1 on.
+
+    Each different answer is one step, and so is every third check of the same one: somebody
+    who looks around without changing anything is not left alone.
+    """
     digest = hashlib.sha256(answer.encode()).hexdigest()[:8]
     seen = progress.wrong.setdefault(exercise, [])
-    if digest not in seen:
-        seen.append(digest)
-    return seen.index(digest) + 1
+    seen.append(digest)
+    different = list(dict.fromkeys(seen))
+    return different.index(digest) + 1 + (seen.count(digest) - 1) // 3
 
 
 def token() -> str:
@@ -73,7 +77,10 @@ def token() -> str:
     No guesses, no cards and no answers are in it.
     """
     kept = load()
-    report = {"s": sorted(kept.solved), "w": {k: len(v) for k, v in sorted(kept.wrong.items())}}
+    report = {
+        "s": sorted(kept.solved),
+        "w": {k: len(set(v)) for k, v in sorted(kept.wrong.items())},
+    }
     packed = zlib.compress(msgspec.json.encode(report), 9)
     return "LK1-" + b32encode(packed).decode().rstrip("=")
 

@@ -40,6 +40,14 @@ WRONG = [
         "",
     ),
     ("L00-2", "nothing changed", "answer = lab", "NOT YET", ""),
+    ("L00-2", "a fresh shop", 'answer = scenario("shop")', "NOT YET", ""),
+    (
+        "L00-2",
+        "the Deployment deleted",
+        'kubectl(lab, "delete deployment backend"); answer = lab',
+        "YOU BROKE SOMETHING THAT WORKED",
+        "",
+    ),
     (
         "L00-2",
         "the Service sent to the frontend",
