@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from labkit.commands.dns_tools import DNS_TOOLS
 from labkit.commands.host_tools import HOST_TOOLS
 from labkit.commands.output import Output, joined
 from labkit.commands.probes import PROBES
@@ -18,7 +19,7 @@ from labkit.traffic.places import Spot, resolve_place
 if TYPE_CHECKING:
     from labkit.cluster import Cluster
 
-PROGRAMS: dict[str, Program] = {**HOST_TOOLS, **PROBES, **WEB, "tcpdump": tcpdump}
+PROGRAMS: dict[str, Program] = {**HOST_TOOLS, **PROBES, **WEB, **DNS_TOOLS, "tcpdump": tcpdump}
 SHELLS = ("sh", "bash", "/bin/sh", "/bin/bash")
 SHELL_WORDS = set("|&;<>()")
 

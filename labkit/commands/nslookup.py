@@ -8,6 +8,7 @@ from __future__ import annotations
 from labkit.commands.output import Output
 from labkit.dns.message import Record
 from labkit.dns.resolver import Lookup, Sent
+from labkit.traffic.resolve import Resolution
 
 NO_SERVERS = ";; connection timed out; no servers could be reached"
 SAYS = {  # how a record is told behind its owner
@@ -59,3 +60,15 @@ def told(record: Record) -> list[str]:
         data = record.data if record.type == "TXT" else record.data.rstrip(".")
         return [f"{name}\t{SAYS[record.type].format(data)}"]
     return [f"{name}\t{record.type} {record.data}"]
+
+
+def old_busybox(found: Resolution) -> Output:
+    """The applet up to 1.28: asks by the C library, so the search list counts."""
+    server = found.conf.nameservers[0] if found.conf.nameservers else "127.0.0.1"
+    lines = [f"Server:    {server}", f"Address 1: {server}", ""]
+    if not found:
+        return Output("\n".join([*lines, f"nslookup: can't resolve '{found.name}'"]), 1)
+    lines.append(f"Name:      {found.name}")
+    full = found.lookup.canonical.rstrip(".")
+    addresses = enumerate(found.lookup.addresses, 1)
+    return Output("\n".join([*lines, *(f"Address {n}: {a} {full}" for n, a in addresses)]))

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, NamedTuple
 
-from labkit.api.core import Node, Service
+from labkit.api.core import Node
 from labkit.commands.output import Output
-from labkit.errors import CommandError, NotFound
+from labkit.dns.message import address_text
+from labkit.errors import CommandError
 from labkit.kernel.netns import Netns, Network
 from labkit.kernel.packet import Address, Protocol, endpoint
 from labkit.traffic.connection import Connection
-from labkit.traffic.places import Spot, find_pod, resolve_target
+from labkit.traffic.places import Spot, resolve_target
 
 if TYPE_CHECKING:
     from labkit.cluster import Cluster
@@ -34,9 +35,10 @@ class Terminal(NamedTuple):
         return self.network.namespaces[self.spot.netns]
 
     @property
-    def namespace(self) -> str:
-        """Where short names are looked up first: a pod's own namespace."""
-        return self.spot.pod.namespace if self.spot.pod else self.lab.namespace
+    def full_place(self) -> str:
+        """The place with its namespace, which the lab's own may change."""
+        pod = self.spot.pod
+        return f"pod/{pod.namespace}/{pod.name}" if pod else self.place
 
 
 Program = Callable[[Terminal, list[str]], Output]
@@ -50,45 +52,22 @@ class Named(NamedTuple):
 
 
 def look_up(terminal: Terminal, name: str) -> Named | None:
-    """The address of a name; None if there is none such.
+    """The address that the C library finds for a name; None if there is none.
 
-    *The lab simplifies*: names of Services (`backend`, `payments.pay`,
-    `payments.pay.svc.cluster.local`), of pods and of nodes are looked up in the objects, by
-    this rule, from everywhere, until the lab has DNS.
+    `outside` and the names of nodes are words of the lab, not of DNS: they mean the addresses
+    of those machines, and a line above the output says so.
     """
-    try:
-        return Named(ip_address(name))
-    except ValueError:
-        pass
-    if name == "localhost":
-        return Named(ip_address("127.0.0.1"))
-    found = _by_rule(terminal, name)
-    if found is None:
+    if not all(0 < len(label) < 64 for label in name.removesuffix(".").split(".")):
         return None
-    return Named(found, f"# name {name} -> {found} by the lab's rule (DNS comes in L09)")
-
-
-def _by_rule(terminal: Terminal, name: str) -> Address | None:
     state = terminal.lab.state
     if name == "outside" or state.get(Node, name):
-        return resolve_target(
-            state, f"node/{name}" if name != "outside" else name, protocol="ICMP"
-        ).address
-    short = name.rstrip(".").removesuffix(f".{state.config.dns_domain}").removesuffix(".svc")
-    first, _, second = short.partition(".")
-    place = second or terminal.namespace
-    if state.get(Service, first, place):
-        text = f"svc/{place}/{first}"
-    else:
-        try:
-            find_pod(state, f"{place}/{first}")
-        except NotFound:
-            return None
-        text = f"pod/{place}/{first}"
-    try:
-        return resolve_target(state, text, protocol="ICMP").address
-    except (NotFound, CommandError):
-        return None
+        word = name if name == "outside" else f"node/{name}"
+        address = resolve_target(state, word, protocol="ICMP").address
+        return Named(address, f"# {name} is {address}: a word of the lab, no name in DNS")
+    if terminal.spot.netns in ("router", "switch"):
+        return Named(ip_address(name)) if address_text(name) else None
+    found = terminal.lab.resolve(terminal.full_place, name).addresses
+    return Named(found[0]) if found else None
 
 
 def connect(terminal: Terminal, to: Named, port: int | None, protocol: Protocol) -> Connection:
@@ -96,10 +75,7 @@ def connect(terminal: Terminal, to: Named, port: int | None, protocol: Protocol)
     target = str(to.address) if port is None else endpoint(to.address, port)
     if terminal.spot.netns in ("router", "switch"):
         raise CommandError(f"{terminal.place}: start connections from a pod, a node or outside")
-    place = terminal.place
-    if terminal.spot.pod:
-        place = f"pod/{terminal.spot.pod.namespace}/{terminal.spot.pod.name}"
-    return terminal.lab.connect(place, target, protocol=protocol)
+    return terminal.lab.connect(terminal.full_place, target, protocol=protocol)
 
 
 def told(to: Named, lines: list[str], code: int = 0) -> Output:

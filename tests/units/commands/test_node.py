@@ -148,9 +148,8 @@ def test_ping_counts_answers_and_shows_the_ttl_that_routers_left(lab):
 
 def test_a_cluster_ip_does_not_answer_ping(lab):
     output = on(lab, "pod/frontend", "ping -c 1 backend")
-    assert output.splitlines()[0] == (
-        f"# name backend -> {address(lab, 'svc', 'backend')} by the lab's rule (DNS comes in L09)"
-    )
+    there = address(lab, "svc", "backend")
+    assert output.splitlines()[0] == f"PING backend ({there}) 56(84) bytes of data."
     assert output.splitlines()[-1] == "1 packets transmitted, 0 received, 100% packet loss"
     assert output.exit_code == 1
 
@@ -168,7 +167,7 @@ def test_a_router_that_knows_no_pods_says_so(lab):
 
 def test_curl_prints_who_answered_and_which_source_it_saw(lab):
     name = lab.get("pod/backend").name
-    assert on(lab, "pod/frontend", "curl -s http://backend/cart").splitlines()[1] == (
+    assert on(lab, "pod/frontend", "curl -s http://backend/cart") == (
         f"hello from backend (default/{name}), you are 10.244.1.2"
     )
 
@@ -178,10 +177,20 @@ NAMES = ("payments.pay", "payments.pay.svc", "payments.pay.svc.cluster.local.")
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_says_in_which_namespace_to_look(lab, name):
-    output = on(lab, "pod/frontend", f"curl {name}:8443")
-    note, page = output.splitlines()
-    assert note.startswith(f"# name {name} -> {address(lab, 'svc', 'payments', 'pay')} by")
+    page = on(lab, "pod/frontend", f"curl {name}:8443")
     assert page.startswith("hello from payments (pay/")
+    row = on(lab, "node-1", "conntrack -L -p tcp").grep("dport=8443")
+    assert f"dst={address(lab, 'svc', 'payments', 'pay')} " in row
+
+
+def test_a_node_is_a_word_of_the_lab_and_no_name_in_dns(lab):
+    note, *_ = on(lab, "pod/frontend", "ping -c 1 node-2").splitlines()
+    assert note == "# node-2 is 192.168.7.12: a word of the lab, no name in DNS"
+
+
+def test_nodes_and_the_outside_do_not_know_the_names_of_services(lab):
+    assert on(lab, "node-1", "curl backend").exit_code == 6
+    assert on(lab, "outside", "curl backend.default.svc.cluster.local").exit_code == 6
 
 
 def test_a_short_name_is_looked_up_in_the_pods_own_namespace(lab):
