@@ -70,7 +70,10 @@ DEFAULT_CLASS = "ingressclass.kubernetes.io/is-default-class"
 
 
 def safe_name(seed: str, length: int = 5) -> str:
-    """Letters as in the tail of a generated name, the same ones for the same seed."""
+    """Letters as in the tail of a generated name or in a hash, the same ones for the same seed.
+
+    Source: `k8s.io/apimachinery/pkg/util/rand` (`String`, `SafeEncodeString`).
+    """
     digest = sha256(seed.encode()).digest()
     return "".join(ALPHABET[byte % len(ALPHABET)] for byte in digest[:length])
 

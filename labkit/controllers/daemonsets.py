@@ -16,7 +16,7 @@ from labkit.api.apps import DaemonSet
 from labkit.api.core import Node, Pod, Toleration
 from labkit.api.state import State, key_of
 from labkit.api.store import Delete, Write
-from labkit.controllers.owned import fresh_names, pods_of, stencil, template_hash
+from labkit.controllers.owned import fresh_names, oldest_first, pods_of, stencil, template_hash
 from labkit.controllers.placing import objection
 
 REVISION = "controller-revision-hash"
@@ -39,10 +39,11 @@ def daemonsets(state: State) -> Iterator[Write]:
 
 
 def _next(state: State, ds: DaemonSet) -> Iterator[Write]:
-    pods = pods_of(state, ds)
+    # An adopted pod that nobody has placed yet counts once it is placed.
+    pods = tuple(pod for pod in pods_of(state, ds) if pod.spec.node_name)
     wanted = [node.name for node in eligible(state, ds)]
     taken: set[str] = set()
-    for pod in pods:
+    for pod in oldest_first(state, ds, pods):
         if pod.spec.node_name in taken or pod.spec.node_name not in wanted:
             yield Delete(key_of(pod))
         taken.add(pod.spec.node_name)

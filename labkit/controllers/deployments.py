@@ -6,7 +6,7 @@ Source: Kubernetes `pkg/controller/deployment/{sync,rolling,recreate}.go`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from hashlib import sha256
+from itertools import count
 from math import ceil, floor
 from typing import Any
 
@@ -18,7 +18,7 @@ from labkit.api.meta import Meta, Object
 from labkit.api.names import owner_of
 from labkit.api.objects import decode
 from labkit.api.state import State
-from labkit.controllers.owned import pods_of, reference_to, replicasets_of
+from labkit.controllers.owned import digest, pods_of, reference_to, replicasets_of
 
 HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -143,10 +143,10 @@ def _noted(obj: Any, revision: str) -> Any:
 
 
 def _new(state: State, deployment: Deployment, replicas: int, revision: str) -> ReplicaSet:
-    name, digest = _name(state, deployment)
+    name, hashed = _name(state, deployment)
     template = _template(deployment)
     meta = template["metadata"]
-    labels = {**meta["labels"], HASH: digest}
+    labels = {**meta["labels"], HASH: hashed}
     selector = deployment.manifest["spec"]["selector"]
     plain = {
         "apiVersion": "apps/v1",
@@ -155,7 +155,7 @@ def _new(state: State, deployment: Deployment, replicas: int, revision: str) -> 
             "replicas": replicas,
             "selector": {
                 **selector,
-                "matchLabels": {**selector.get("matchLabels", {}), HASH: digest},
+                "matchLabels": {**selector.get("matchLabels", {}), HASH: hashed},
             },
             "template": {**template, "metadata": {**meta, "labels": labels}},
         },
@@ -175,14 +175,20 @@ def _new(state: State, deployment: Deployment, replicas: int, revision: str) -> 
 
 
 def _name(state: State, deployment: Deployment) -> tuple[str, str]:
-    """Name and hash of the set to make: those that a dump's pods already carry, if any do."""
+    """Name and hash of the set to make: those that a dump's pods already carry, if any do.
+
+    Where a set of that name is there and belongs to somebody else, the next hash is tried.
+    """
     for pod in state.list(Pod, deployment.namespace):
-        digest = pod.labels.get(HASH, "")
-        name = f"{deployment.name}-{digest}"
-        if owner_of(pod) == f"ReplicaSet/{name}" and not state.get(
-            ReplicaSet, name, deployment.namespace
-        ):
-            return name, digest
-    text = msgspec.json.encode(_template(deployment), order="sorted")
-    digest = sha256(text).hexdigest()[:10]
-    return f"{deployment.name}-{digest}", digest
+        label = pod.labels.get(HASH, "")
+        name = f"{deployment.name}-{label}"
+        if owner_of(pod) == f"ReplicaSet/{name}" and not _taken(state, deployment, name):
+            return name, label
+    template = _template(deployment)
+    hashes = (digest(template, collisions) for collisions in count())
+    named = ((f"{deployment.name}-{hashed}", hashed) for hashed in hashes)
+    return next(pair for pair in named if not _taken(state, deployment, pair[0]))
+
+
+def _taken(state: State, deployment: Deployment, name: str) -> bool:
+    return state.get(ReplicaSet, name, deployment.namespace) is not None

@@ -11,7 +11,7 @@ from itertools import islice
 from labkit.api.apps import Job
 from labkit.api.state import State, key_of
 from labkit.api.store import Delete, Write
-from labkit.controllers.owned import fresh_names, pods_of, stencil
+from labkit.controllers.owned import first_to_go, fresh_names, pods_of, stencil
 
 
 def jobs(state: State) -> Iterator[Write]:
@@ -23,5 +23,6 @@ def jobs(state: State) -> Iterator[Write]:
             template = stencil(job)
             names = fresh_names(state, "Pod", job.namespace, job.name)
             yield from (template.pod(name, labels={}) for name in islice(names, wanted - len(pods)))
-        else:
-            yield from (Delete(key_of(pod)) for pod in pods[wanted:])
+        elif len(pods) > wanted:
+            surplus = first_to_go(state, job, pods)[: len(pods) - wanted]
+            yield from (Delete(key_of(pod)) for pod in surplus)

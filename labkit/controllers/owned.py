@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from hashlib import sha256
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, count, islice
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from labkit.api.meta import Meta, Object, OwnerReference
 from labkit.api.state import Key, State
 
 FINISHED = ("Succeeded", "Failed")
+HASH_LENGTH = 10
 Owner = tuple[str, str, str]  # kind, namespace, name
 
 
@@ -72,13 +74,43 @@ def reference_to(owner: Object) -> OwnerReference:
 
 def fresh_names(state: State, kind: str, namespace: str, stem: str) -> Iterator[str]:
     """`stem-x7k2p`, ...: names that no object has or ever had, always in the same order."""
-    i = 0
-    while True:
-        name = f"{stem}-{safe_name(f'{namespace}/{stem}/{i}')}"
+    for name in _names(namespace, stem):
         key = Key(kind, namespace, name)
         if key not in state.objects and key not in state.gone:
             yield name
-        i += 1
+
+
+def _names(namespace: str, stem: str) -> Iterator[str]:
+    return (f"{stem}-{safe_name(f'{namespace}/{stem}/{i}')}" for i in count())
+
+
+def first_to_go(state: State, owner: Object, pods: Sequence[Pod]) -> list[Pod]:
+    """Unplaced before placed, unready before ready, from the fullest node, the youngest first.
+
+    Source: Kubernetes `pkg/controller/controller_utils.go` (`ActivePodsWithRanks`).
+    """
+    crowd = Counter(pod.spec.node_name for pod in pods)
+    youngest_first = oldest_first(state, owner, pods)[::-1]
+    return sorted(
+        youngest_first,
+        key=lambda p: (bool(p.spec.node_name), p.ready, -crowd[p.spec.node_name]),
+    )
+
+
+def oldest_first(state: State, owner: Object, pods: Sequence[Pod]) -> list[Pod]:
+    """By time of creation; within one second by the turn in which the owner's names are given.
+
+    A pod that was adopted passes for the oldest of its second.
+    """
+    stem = f"{owner.name}-"
+    keys = chain(state.objects, state.gone)
+    given = sum(k.kind == "Pod" and k.name.startswith(stem) for k in keys)
+    turns = {name: i for i, name in enumerate(islice(_names(owner.namespace, owner.name), given))}
+
+    def age(pod: Pod) -> tuple[str, int, str]:
+        return pod.metadata.creation_timestamp, turns.get(pod.name, -1), pod.name
+
+    return sorted(pods, key=age)
 
 
 class Stencil(msgspec.Struct, frozen=True):
@@ -125,5 +157,16 @@ def stencil(owner: Any) -> Stencil:
 
 def template_hash(owner: Any) -> str:
     """`web-6f7d8c9b5d`: value of the label that tells the pods of two templates apart."""
-    text = msgspec.json.encode(owner.manifest["spec"].get("template", {}), order="sorted")
-    return f"{owner.name}-{sha256(text).hexdigest()[:10]}"
+    return f"{owner.name}-{digest(owner.manifest['spec'].get('template', {}))}"
+
+
+def digest(template: Mapping[str, Any], collisions: int = 0) -> str:
+    """`6f7d8c9b5d`: the hash of a pod template, in letters that make no words.
+
+    *The lab simplifies*: Kubernetes hashes its own print-out of the template with FNV-32a, so
+    that a real cluster has other letters for the same template.
+
+    Source: Kubernetes `pkg/controller/controller_utils.go` (`ComputeHash`).
+    """
+    text = msgspec.json.encode(template, order="sorted").decode()
+    return safe_name(f"{text}{collisions or ''}", HASH_LENGTH)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import msgspec
 
+from labkit.api.apps import DaemonSet, Deployment, Job, ReplicaSet, StatefulSet
 from labkit.api.state import Event, Key, State
 from labkit.api.store import Write, write
 from labkit.controllers import (
+    adoption,
     daemonsets,
     deployments,
     endpoints,
@@ -31,9 +33,10 @@ ROUNDS = 50  # passes in which nothing new appears and nothing old goes
 class Controller(msgspec.Struct, frozen=True):
     """A named step `State -> writes`; of several with something to do the lowest `stage` acts.
 
-    Stages make the outcome free of the order within a stage: no pod is placed before all are
-    there, none gets an address before all are placed, no slice is cut before all are wired.
-    In life all run at once and meet only through the API server.
+    Stages make the outcome free of the order within a stage: nobody counts pods before all are
+    claimed, no pod is placed before all are there, none gets an address before all are placed,
+    no slice is cut before all are wired. In life all run at once and meet
+    only through the API server.
     """
 
     name: str
@@ -45,20 +48,25 @@ CONTROLLERS: tuple[Controller, ...] = (
     Controller("namespace-controller", 1, namespaces.namespaces),
     Controller("garbage-collector", 1, garbage.garbage),
     Controller("node-controller", 1, nodes.nodes),
-    Controller("deployment-controller", 2, deployments.deployments),
-    Controller("replicaset-controller", 2, replicasets.replicasets),
-    Controller("statefulset-controller", 2, statefulsets.statefulsets),
-    Controller("daemonset-controller", 2, daemonsets.daemonsets),
-    Controller("job-controller", 2, jobs.jobs),
-    Controller("scheduler", 3, scheduler.schedule),
-    Controller("kubelet", 4, kubelet.kubelet),
-    Controller("endpointslice-controller", 5, endpointslices.endpointslices),
-    Controller("endpoints-controller", 5, endpoints.endpoints),
-    Controller("replicaset-controller", 6, statuses.replicasets),
-    Controller("deployment-controller", 6, statuses.deployments),
-    Controller("statefulset-controller", 6, statuses.statefulsets),
-    Controller("daemonset-controller", 6, statuses.daemonsets),
-    Controller("job-controller", 6, statuses.jobs),
+    Controller("deployment-controller", 2, adoption.claims(Deployment)),
+    Controller("replicaset-controller", 2, adoption.claims(ReplicaSet)),
+    Controller("statefulset-controller", 2, adoption.claims(StatefulSet)),
+    Controller("daemonset-controller", 2, adoption.claims(DaemonSet)),
+    Controller("job-controller", 2, adoption.claims(Job)),
+    Controller("deployment-controller", 3, deployments.deployments),
+    Controller("replicaset-controller", 3, replicasets.replicasets),
+    Controller("statefulset-controller", 3, statefulsets.statefulsets),
+    Controller("daemonset-controller", 3, daemonsets.daemonsets),
+    Controller("job-controller", 3, jobs.jobs),
+    Controller("scheduler", 4, scheduler.schedule),
+    Controller("kubelet", 5, kubelet.kubelet),
+    Controller("endpointslice-controller", 6, endpointslices.endpointslices),
+    Controller("endpoints-controller", 6, endpoints.endpoints),
+    Controller("replicaset-controller", 7, statuses.replicasets),
+    Controller("deployment-controller", 7, statuses.deployments),
+    Controller("statefulset-controller", 7, statuses.statefulsets),
+    Controller("daemonset-controller", 7, statuses.daemonsets),
+    Controller("job-controller", 7, statuses.jobs),
 )
 
 

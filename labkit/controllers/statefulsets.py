@@ -31,6 +31,8 @@ def _next(state: State, sts: StatefulSet) -> Iterator[Write]:
         # Nobody is started while a lower one is not ready.
         held = next((i for i in sorted(pods) if not pods[i].ready), sts.spec.replicas)
         missing = [i for i in missing[:1] if i < held]
+    # A name that another pod holds, as one that was released does, is waited for.
+    missing = [i for i in missing if not state.get(Pod, f"{sts.name}-{i}", sts.namespace)]
     if missing:
         template = stencil(sts)
         yield from (_pod(sts, template, i) for i in missing)
