@@ -13,8 +13,8 @@ from labkit.errors import CommandError
 from labkit.kernel import text
 from labkit.kernel.host import host, look_up, source_for
 from labkit.kernel.netfilter import Chain
-from labkit.kernel.netns import Socket
 from labkit.kernel.packet import Address
+from labkit.kernel.rows import listening_row
 
 READ_ONLY = "the lab's kernels are changed by objects and by lab.inject(faults. ...), not by hand"
 
@@ -25,17 +25,20 @@ OBJECTS = ("address", "addr", "link", "route", "neighbour", "neighbor", "neigh")
 
 
 def ip(terminal: Terminal, words: list[str]) -> Output:
-    """`ip [-4|-6] [-br] addr|link|route|neigh [show] [dev DEV]`, `ip route get|add|del ...`."""
+    """`ip [-4|-6] [-br] addr|link|route|neigh [show] [dev DEV]`, `ip route get|add|del ...`.
+
+    `ip -d link` adds the line of the device's kind; see `device_row` for what it leaves out.
+    """
     flags = [w for w in words if w.startswith("-")]
     rest = [w for w in words if not w.startswith("-")]
     unknown = set(flags) - {"-4", "-6", "-br", "-brief", "-d", "-s", "-c", "-o", "-color"}
     if unknown:
         return Output(f'Option "{min(unknown)}" is unknown, try "ip -help".', 255)
-    if {"-d", "-s", "-o"} & set(flags):
-        raise CommandError("ip: the lab does not model -d, -s and -o; leave them out")
     name = next((o for o in OBJECTS if rest and o.startswith(rest[0])), None)
     if name is None:
         return Output(f'Object "{rest[0] if rest else ""}" is unknown, try "ip help".', 1)
+    if {"-s", "-o"} & set(flags) or ("-d" in flags and name != "link"):
+        raise CommandError("ip: the lab models neither -s nor -o, and -d only for ip -d link")
     version = 6 if "-6" in flags else 4
     action, dev = _shown(rest[1:])
     if action == "get" and name == "route":
@@ -72,6 +75,7 @@ def _shown(words: list[str]) -> tuple[str, str]:
 
 def _devices(terminal: Terminal, name: str, dev: str, flags: list[str]) -> str:
     show = text.ip_addr if name.startswith("addr") else text.ip_link
+    show = text.ip_link_details if "-d" in flags else show
     blocks = re.split(r"^(?=\d+: )", show(terminal.netns, terminal.network), flags=re.MULTILINE)
     found = [b for b in blocks if not dev or re.match(rf"\d+: {re.escape(dev)}[@:]", b)]
     for flag, other in (("-4", "inet6"), ("-6", "inet")):
@@ -263,16 +267,9 @@ def ss(terminal: Terminal, words: list[str]) -> Output:
     found = [s for kind in reversed(kinds) for s in terminal.netns.sockets if s.protocol == kind]
     head = "Netid State  " if both else "State  "
     rows = [f"{head}Recv-Q Send-Q Local Address:Port Peer Address:Port"]
-    rows += [_socket_row(s, both, "p" in letters) for s in found]
+    netid = {s: f"{s.protocol.lower():<6}" if both else "" for s in found}
+    rows += [netid[s] + listening_row(s, owner="p" in letters) for s in found]
     return Output("\n".join(rows[1:] if "H" in letters else rows))
-
-
-def _socket_row(socket: Socket, both: bool, owner: bool) -> str:
-    first = f"{socket.protocol.lower():<6}" if both else ""
-    state, backlog = ("LISTEN", 4096) if socket.protocol == "TCP" else ("UNCONN", 0)
-    local = f"{socket.address or '*'}:{socket.port}"
-    user = f' users:(("{socket.owner}"))' if owner and socket.owner else ""
-    return f"{first}{state} 0      {backlog:<6} {local:>18} {'*:*':>17}{user}"
 
 
 def hostname(terminal: Terminal, words: list[str]) -> Output:

@@ -24,7 +24,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     Without NAT `reply` mirrors `original`; a DNAT shows in the reply's source, an SNAT in
     its destination. `seen_reply` is true once an answer passed; `expires` is in seconds of
-    the lab's clock. `state` is TCP's (`ESTABLISHED`).
+    the lab's clock. `state` is TCP's (`ESTABLISHED`); a socket's is SYN_SENT or empty.
 
     Three kinds of entries are no rows of `conntrack -L`. `socket`: the end of a process that
     opened the connection (what `ss` shows), kept so that an answer finds who asked. Not

@@ -85,24 +85,75 @@ def link_row(link: Link) -> str:
 
 
 def vxlan_row(link: Link) -> str:
-    """A VXLAN device's settings in the words of `ip -d link`."""
+    """The line of `ip -d link` with a VXLAN device's settings; what else it says are defaults.
+
+    Left out, as in `device_row`: what comes behind, from `addrgenmode` on, which is the same
+    for all devices and differs between kernels.
+    """
     assert link.vxlan is not None
     v = link.vxlan
-    return f"vxlan id {v.vni} local {v.local} dev {v.dev} dstport {v.port}"
+    return (
+        f"vxlan id {v.vni} local {v.local} dev {v.dev} srcport 0 0 dstport {v.port} nolearning "
+        "ttl auto ageing 300 udpcsum noudp6zerocsumtx noudp6zerocsumrx"
+    )
 
 
-def socket_row(socket: Socket | Entry) -> str:
-    """A line of `ss -tln` or `ss -uln`; an `ESTAB` one for the end of a process that asked."""
-    if isinstance(socket, Entry):
-        here = socket.original
-        if here.protocol == "ICMP":
-            return f"icmp ESTAB {here.src} {here.dst}"
-        local, peer = endpoint(here.src, here.sport), endpoint(here.dst, here.dport)
-        return f"{here.protocol.lower()} ESTAB {local} {peer}"
-    state = "LISTEN" if socket.protocol != "UDP" else "UNCONN"
+def device_row(link: Link) -> str:
+    """The line that `ip -d link` adds for a device's kind; empty for `lo`.
+
+    A bridge's line ends at `vlan_filtering 0`: timers, multicast and numbers follow in life.
+
+    Source: iproute2 6.1, seen from outside.
+    """
+    if link.kind == "vxlan":
+        return vxlan_row(link)
+    if link.kind == "bridge":
+        times = "forward_delay 1500 hello_time 200 max_age 2000 ageing_time 30000"
+        return f"bridge {times} stp_state 0 priority 32768 vlan_filtering 0"
+    return "" if link.kind == "loopback" else link.kind
+
+
+def port_row(link: Link) -> str:
+    """The line of `ip -d link` for a port of a bridge; in life it goes on after `flood on`."""
+    state = "forwarding" if link.up else "disabled"
+    hairpin = "on" if link.hairpin else "off"
+    return (
+        f"bridge_slave state {state} priority 32 cost 2 hairpin {hairpin} guard off "
+        "root_block off fastleave off learning on flood on"
+    )
+
+
+# --- sockets -----------------------------------------------------------------------------
+
+
+def listening_row(socket: Socket, owner: bool = True) -> str:
+    """One line of `ss -ltnp` or `ss -lunp`, without the process's number and descriptor.
+
+    `owner` False is the line without `-p`.
+    """
+    state, backlog = ("UNCONN", 0) if socket.protocol == "UDP" else ("LISTEN", 4096)
     address = "*" if socket.address is None else str(socket.address)
-    owner = f' users:(("{socket.owner}"))' if socket.owner else ""
-    return f"{socket.protocol.lower()} {state} {address}:{socket.port}{owner}"
+    row = ss_row(state, backlog, f"{address}:{socket.port}", "*:*")
+    return f'{row} users:(("{socket.owner}"))' if owner and socket.owner else row
+
+
+def asking_row(end: Entry) -> str:
+    """The line of `ss -tn` (`ss -uan`) for the end of a process that asked.
+
+    A TCP socket whose SYN has not been answered by SYN,ACK is SYN-SENT, with one number of
+    its sequence unacknowledged.
+    """
+    here = end.original
+    if here.protocol == "ICMP":
+        return "(no row: ss does not list the sockets of ping)"
+    local, peer = endpoint(here.src, here.sport), endpoint(here.dst, here.dport)
+    opening = end.state == "SYN_SENT"
+    return ss_row("SYN-SENT" if opening else "ESTAB", int(opening), local, peer)
+
+
+def ss_row(state: str, queue: int, local: str, peer: str) -> str:
+    """The columns State, Recv-Q (0), Send-Q, Local Address:Port and Peer Address:Port."""
+    return f"{state:<6} 0      {queue:<6} {local:>18} {peer:>17}"
 
 
 # --- conntrack ---------------------------------------------------------------------------

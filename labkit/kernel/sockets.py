@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from labkit.kernel.answers import accepted, echo_reply, icmp_error, reply
 from labkit.kernel.at import At
 from labkit.kernel.conntrack import Entry
@@ -11,9 +13,10 @@ from labkit.kernel.journey import Deliver, End, Journey, Reroute, Step
 from labkit.kernel.layer2 import tunnel_for, unwrap
 from labkit.kernel.netns import Socket
 from labkit.kernel.packet import Packet
-from labkit.kernel.rows import socket_row
-from labkit.kernel.tracking import ECHO, inverse, opens, tuple_of
+from labkit.kernel.rows import asking_row, listening_row
+from labkit.kernel.tracking import ECHO, flags, inverse, opens, tuple_of
 
+replace = msgspec.structs.replace
 PROCESS_SECONDS = 120.0  # how long a process waits for an answer
 
 
@@ -33,7 +36,10 @@ def open_socket(journey: Journey, netns: str, packet: Packet) -> None:
         if (e.confirmed or e.member_of)
         and not (e.socket and (e.original == mine or e.expires < journey.now))
     ]
-    entries.append(Entry(original=mine, reply=inverse(mine), socket=True, expires=expires))
+    state = "SYN_SENT" if "SYN" in flags(packet) else ""
+    entries.append(
+        Entry(original=mine, reply=inverse(mine), socket=True, expires=expires, state=state)
+    )
 
 
 def deliver(journey: Journey, step: Deliver) -> Step:
@@ -52,7 +58,8 @@ def deliver(journey: Journey, step: Deliver) -> Step:
     waiting = waiting_end(journey, step.netns, packet)
     if waiting is not None:
         says = f"The process that asked gets it at {packet.destination}."
-        why = socket_row(waiting)
+        heard = {"SYN", "ACK"} <= flags(packet)
+        why = asking_row(replace(waiting, state="") if heard else waiting)
         journey.hop(step.netns, "socket", "accept", why, says, packet, device=step.dev)
         return End("delivered", step.netns, packet)
     if packet.icmp is not None:
@@ -91,7 +98,7 @@ def knock(journey: Journey, step: Deliver, packet: Packet) -> End:
     if listener is not None and opens(packet):
         who = listener.owner or "a process"
         says = f"Port {packet.dport}/{packet.protocol} is open: {who} listens and takes it."
-        why = socket_row(listener)
+        why = listening_row(listener)
         journey.hop(name, "socket", "accept", why, says, packet, device=step.dev)
         return End("delivered", name, packet, accepted(packet))
     port = f"{packet.dport}/{packet.protocol}"

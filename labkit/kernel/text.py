@@ -19,9 +19,11 @@ from labkit.kernel.nft_text import nft_list_ruleset
 from labkit.kernel.routes import Route
 from labkit.kernel.rows import (
     conntrack_row,
+    device_row,
     fdb_row,
     neighbour_text,
     nexthop_row,
+    port_row,
     route_words,
 )
 from labkit.kernel.rules_text import iptables_save, rule_text
@@ -32,6 +34,7 @@ __all__ = [
     "conntrack_list",
     "ip_addr",
     "ip_link",
+    "ip_link_details",
     "ip_neigh",
     "ip_route",
     "iptables_save",
@@ -86,6 +89,20 @@ def ip_link(netns: Netns, network: Network | None = None) -> str:
         for number, link in numbered(netns)
         for row in link_lines(netns, link, number, network, " mode DEFAULT")
     )
+
+
+def ip_link_details(netns: Netns, network: Network | None = None) -> str:
+    """`ip -d link`: devices with their kind's settings, and with those of a bridge's port.
+
+    Left out: what comes behind them and behind the MAC address (`promiscuity` and so on),
+    most of which depends on the kernel.
+    """
+    rows = []
+    for number, link in numbered(netns):
+        rows += link_lines(netns, link, number, network, " mode DEFAULT")
+        rows += [f"    {device_row(link)}"] if device_row(link) else []
+        rows += [f"    {port_row(link)}"] if link.master else []
+    return lines(rows)
 
 
 def numbered(netns: Netns) -> list[tuple[int, Link]]:
@@ -167,9 +184,13 @@ def address_lines(link: Link, address: Interface) -> list[str]:
 
 
 def bridge_fdb(netns: Netns, dev: str | None = None, network: Network | None = None) -> str:
-    """`bridge fdb` (with `dev DEV` that device's rows): tunnels' rows, and MACs behind ports."""
+    """`bridge fdb`: tunnels' rows, and MACs behind ports.
+
+    With `dev DEV` that device's rows, which do not repeat its name.
+    """
+    said = f" dev {dev}"
     return lines(
-        row
+        row.replace(said, "", 1)
         for _, link in numbered(netns)
         if dev in (None, link.name)
         for row in fdb_lines(netns, link, network)

@@ -159,12 +159,18 @@ def tell_route(
 def nowhere(journey: Journey, netns: str, packet: Packet, way: Way | None) -> End:
     """The machine itself has no way: its process hears so at once."""
     if way is None:
-        why, says = "RTNETLINK answers: Network is unreachable", f"No route leads to {packet.dst}."
+        why = no_row(packet)
+        says = f"No route leads to {packet.dst}: the process hears Network is unreachable."
     else:
         why, says = route_row(way.route), f"The route to {packet.dst} says: {way.route.kind}."
     journey.hop(netns, "route", "drop", why, says, packet)
     silent = way is not None and way.route.kind == "blackhole"
     return End("dropped" if silent else "unreachable", netns, packet)
+
+
+def no_row(packet: Packet) -> str:
+    """What a hop quotes where a table has no line for the packet."""
+    return f"(no row: no route matches {packet.dst})"
 
 
 def leave(journey: Journey, step: Leave) -> Step:
@@ -276,8 +282,8 @@ def forward(journey: Journey, here: Host, at: At, way: Way | None, hook: Hook = 
         journey.hop(name, "route", "drop", f"{packet.dst}", says, packet, device=at.in_device)
         return End("dropped", name, packet)
     if way is None:
-        says = f"No route leads to {packet.dst}."
-        return complain(journey, at, "net-unreachable", "unreachable", "", says)
+        says = f"No route leads to {packet.dst}: its sender is told Network is unreachable."
+        return complain(journey, at, "net-unreachable", "unreachable", no_row(packet), says)
     row = route_row(way.route)
     if way.route.kind == "blackhole":
         says = f"The route to {packet.dst} says: blackhole."
@@ -319,7 +325,7 @@ def complain(
 ) -> End:
     """The packet ends here, and an ICMP error tells its sender why."""
     name, packet = at.here.netns.name, at.packet
-    journey.hop(name, "route", "reject", why or "Network is unreachable", says, packet)
+    journey.hop(name, "route", "reject", why, says, packet)
     remember_refused(journey, at)
     return End(outcome, name, packet, icmp_error(at.here, packet, kind, most))
 

@@ -15,6 +15,7 @@ LISTENING = ("LISTEN", "UNCONN")  # what `ss` calls a listening TCP or UDP socke
 OWNER = re.compile(r' -m comment --comment "cali:[^"]*"')  # by which a program knows its rules
 MARK = re.compile(r" -m mark --mark 0x0/\S+")
 ESTABLISHED = "--ctstate RELATED,ESTABLISHED"
+DEFAULTS = re.compile(r" srcport 0 0 | nolearning .*")  # of a VXLAN device
 NOISE = re.compile(r" -p \w+| -m (?:tcp|udp|sctp)(?= )")
 
 
@@ -91,8 +92,6 @@ def said(hop: Hop, answer: bool) -> str:
         return f"a process listens on {hop.after.dport}"
     if hop.stage == "socket" and hop.action == "accept" and answer:
         return f"the client {_news(hop)}"
-    if "unreachable" in hop.why and hop.stage == "route":
-        return f"no route leads to {hop.before.dst}: Network is unreachable"
     if hop.action == "accept" and hop.stage != "socket" and ESTABLISHED not in hop.why:
         return hop.says.rstrip(".")  # the rule's own words: a mark's row tells nobody anything
     return short(hop.why)
@@ -117,7 +116,9 @@ def _change(hop: Hop) -> str:
 
 
 def short(why: str) -> str:
-    """A rule with its middle left out where it says nothing new; other rows as they are."""
+    """A row with its middle left out where it says nothing new: a rule, a VXLAN's settings."""
+    if why.startswith("vxlan "):
+        return DEFAULTS.sub(" … ", why).rstrip()
     if not why.startswith("-A "):
         return why
     head, jump, tail = why.rpartition(" -j ")

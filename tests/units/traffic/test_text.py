@@ -40,7 +40,7 @@ default/frontend -> 10.9.9.9:80, TCP: unreachable
  2  node-1    route       forward  default via 192.168.7.1 dev eth0
  3  node-1    POSTROUTING rewrite  -A FLANNEL-POSTRTG -s 10.244.0.0/16 ! -d 224.0.0.0/4 … \
 -j MASQUERADE --random-fully
- 4  router    route       reject   no route leads to 10.9.9.9: Network is unreachable"""
+ 4  router    route       reject   (no row: no route matches 10.9.9.9)"""
 
 STATE = three_nodes(cni="flannel/host-gw")
 
@@ -63,6 +63,9 @@ SHORT = {
     ),
     '-A FLANNEL-FWD -s 10.244.0.0/16 -m comment --comment "flanneld forward" -j ACCEPT': (
         "-A FLANNEL-FWD -s 10.244.0.0/16 … -j ACCEPT"
+    ),
+    "vxlan id 1 local 10.0.0.1 dev eth0 srcport 0 0 dstport 8472 nolearning ttl auto": (
+        "vxlan id 1 local 10.0.0.1 dev eth0 … dstport 8472 …"
     ),
     "-A INPUT -p udp -m udp --dport 8472 -j DROP": "-A INPUT --dport 8472 -j DROP",
     "10.244.1.0/24 dev cni0": "10.244.1.0/24 dev cni0",
