@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-import resource
+import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from time import perf_counter
 
-from benchmarks.clusters import workloads
+import nbformat
+
+from benchmarks.clusters import workload, workloads
+from benchmarks.policies import pods_and_policies
 from labkit import Cluster, scenario
+from labkit.api.objects import decode
+from labkit.api.state import ClusterConfig, State, key_of
+from labkit.policy.reach import reachability
+from labkit.traffic.program import program
+
+NODES = 15  # as many as 3000 pods need, with 253 addresses each
+FIRST_LESSON = next((Path(__file__).parents[1] / "notebooks").glob("L00-*.ipynb"))
 
 
 def best(work: Callable[[], object], runs: int = 5) -> float:
@@ -30,42 +42,77 @@ def fresh_python(code: str) -> float:
 def peak_memory(code: str) -> float:
     """MB at the peak of a new Python that ran `code`."""
     tail = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
-    done = subprocess.run(
-        [sys.executable, "-c", f"{code}\n{tail}"], check=True, capture_output=True, text=True
-    )
+    command = [sys.executable, "-c", f"{code}\n{tail}"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return int(done.stdout.split()[-1]) / 1024
 
 
-def show(what: str, value: float, unit: str, wanted: str) -> None:
-    print(f"{what:58} {value:9.1f} {unit:4} {wanted}")
+def strict(path: Path) -> float:
+    """Seconds of strict nbval on one notebook."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval"]
+    command += ["--nbval-current-env", str(path)]
+    return best(lambda: subprocess.run(command, check=True, capture_output=True), runs=2)
 
 
-def main() -> None:
+def show(what: str, value: float, unit: str, wanted: str = "") -> None:
+    print(f"{what:58} {value:9.1f} {unit:4} {wanted}", flush=True)
+
+
+def start_and_size() -> None:
     bare = fresh_python("import msgspec, yaml")
     show("python with msgspec and PyYAML", bare * 1e3, "ms", "the yardstick")
-    extra = fresh_python("import labkit; labkit.Cluster") - bare
-    show("  and labkit.Cluster on top", extra * 1e3, "ms", "wanted under 60")
+    extra = fresh_python("import msgspec, yaml, labkit") - bare
+    show("  import labkit on top", extra * 1e3, "ms", "wanted under 60")
+    first = fresh_python("import msgspec, yaml, labkit; labkit.Cluster") - bare
+    show("  the first use of labkit.Cluster on top", first * 1e3, "ms")
+    trace = "from labkit import scenario; scenario('shop').trace('pod/frontend', 'svc/backend:80')"
+    show("memory after one trace, without a kernel", peak_memory(trace), "MB")
+
+
+def clusters() -> None:
     small = workloads(18, 1)
-    load = best(lambda: Cluster.from_manifests(small))
-    show("36 objects loaded and settled", load * 1e3, "ms", "wanted under 500")
+    show("36 objects settled", best(lambda: Cluster.from_manifests(small)) * 1e3, "ms", "under 500")
     large = workloads(25, 20)
-    load = best(lambda: Cluster.from_manifests(large), runs=3)
-    show("25 Deployments of 20 pods loaded and settled", load * 1e3, "ms", "wanted under 300")
+    settled = best(lambda: Cluster.from_manifests(large), runs=3)
+    show("25 Deployments of 20 pods settled", settled * 1e3, "ms", "under 300")
+
+
+def packets() -> None:
     lab = scenario("shop")
     lab.trace("pod/frontend", "svc/backend:80")
     once = best(lambda: [lab.trace("pod/frontend", "svc/backend:80") for _ in range(50)]) / 50
-    show("one trace across two nodes", once * 1e3, "ms", "wanted under 2")
-    first = peak_memory(
-        "from labkit import scenario; scenario('shop').trace('pod/frontend', 'svc/backend:80')"
-    )
-    show("memory after one trace, without a kernel", first, "MB", "")
-    show(
-        "memory of these measurements",
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "MB",
-        "",
-    )
+    show("one trace across two nodes", once * 1e3, "ms", "under 2")
+    crowd = Cluster.from_manifests(workload("web", 100, 8080))
+    chances = best(lambda: crowd.outcomes("node/node-1", "svc/web:80"), runs=3)
+    show("exact outcomes of a 100-endpoint Service", chances * 1e3, "ms", "under 20")
+
+
+def proxies() -> None:
+    many = workloads(1000, 3)
+    for mode in ("iptables", "nftables", "ipvs", "ebpf"):
+        state = Cluster.from_manifests(many, nodes=NODES, proxy_mode=mode).state
+        fresh = best(lambda s=state: program(State(s.config, s.objects)), runs=2)  # type: ignore[misc]
+        show(f"1000 Services x 3 endpoints on a node, {mode}", fresh / NODES, "s", "under 1")
+
+
+def policies() -> None:
+    for pods, count, wanted in ((1000, 100, "under 100"), (3000, 300, "under 300")):
+        manifests = pods_and_policies(pods, count)
+        state = State(ClusterConfig(), {key_of(o): o for o in map(decode, manifests)})
+        took = best(lambda s=state: reachability(s, 80), runs=3)  # type: ignore[misc]
+        show(f"all pairs of {pods} pods under {count} policies", took * 1e3, "ms", wanted)
+
+
+def notebooks() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["LABKIT_PROGRESS"] = folder
+        empty = Path(folder, "empty.ipynb")
+        nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1")]), empty)
+        bare = strict(empty)
+        show("strict nbval of an empty notebook", bare, "s", "the yardstick")
+        show("  and of L00 on top", strict(FIRST_LESSON) - bare, "s", "wanted under 1")
 
 
 if __name__ == "__main__":
-    main()
+    for part in (start_and_size, clusters, packets, proxies, policies, notebooks):
+        part()
