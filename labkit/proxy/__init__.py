@@ -43,13 +43,25 @@ MODES: Mapping[str, Callable[[ClusterConfig], ProxyMode]] = {
 }
 """What `proxy_mode=` takes."""
 
+SWITCH = ("true", "false")
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "detectLocalMode": ("ClusterCIDR", "NodeCIDR", "BridgeInterface"),
+    "localhostNodePorts": SWITCH,
+    "masqueradeAll": SWITCH,
+    "scheduler": tuple(SCHEDULERS),
+    "strictARP": SWITCH,
+}
+"""What `proxy_options=` takes: fields of KubeProxyConfiguration, with the values of each."""
+
 
 def mode_of(config: ClusterConfig) -> ProxyMode:
     """The mode that the configuration names.
 
     Raises:
-        NotFound: no such mode; the message lists the choices.
+        NotFound: no such mode, option or value of one; the message lists the choices.
     """
+    for name, value in config.proxy_options.items():
+        _check_option(name, value)
     if config.proxy_mode in MODES:
         return MODES[config.proxy_mode](config)
     near = get_close_matches(config.proxy_mode, MODES, n=1)
@@ -57,13 +69,19 @@ def mode_of(config: ClusterConfig) -> ProxyMode:
     raise NotFound(f"proxy_mode: the lab has no `{config.proxy_mode}`; {hint}")
 
 
+def _check_option(name: str, value: str) -> None:
+    if name not in OPTIONS:
+        near = get_close_matches(name, OPTIONS, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else f"choose one of {', '.join(OPTIONS)}"
+        raise NotFound(f"proxy_options: kube-proxy has no `{name}` here; {hint}")
+    if value not in OPTIONS[name]:
+        choices = ", ".join(OPTIONS[name])
+        raise NotFound(f"proxy_options {name}: no `{value}`; choose one of {choices}")
+
+
 def _ipvs(config: ClusterConfig) -> ProxyMode:
     options = config.proxy_options
-    scheduler = options.get("scheduler", "rr")
-    if scheduler not in SCHEDULERS:
-        choices = ", ".join(SCHEDULERS)
-        raise NotFound(f"proxy_mode ipvs: no scheduler `{scheduler}`; choose one of {choices}")
-    return Ipvs(scheduler, options.get("strictARP", "false") == "true")
+    return Ipvs(options.get("scheduler", "rr"), options.get("strictARP", "false") == "true")
 
 
 def proxy_parts(state: State) -> Mapping[str, Part]:
@@ -91,8 +109,7 @@ def _pod_parts(state: State, nodes: Mapping[str, Part]) -> Iterator[tuple[str, P
 def node_view(node: Node, config: ClusterConfig) -> NodeView:
     """kube-proxy's start-up options on one node: kubeadm's, with those of the configuration.
 
-    `proxy_options` has `masqueradeAll` and `localhostNodePorts`, "true" or "false", and
-    `detectLocalMode`, `ClusterCIDR` or `NodeCIDR` or `BridgeInterface`.
+    What `OPTIONS` lists is read from `proxy_options`.
     """
     pods = tuple(ip_network(cidr) for cidr in config.pod_cidrs)
     options = config.proxy_options

@@ -221,3 +221,18 @@ def test_an_unknown_mode_is_refused_with_the_choices(word, hint):
         mode_of(ClusterConfig(proxy_mode=word))
     assert hint in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"masqueradAll": "true"}, "did you mean `masqueradeAll`?"),
+        ({"colour": "red"}, "choose one of detectLocalMode, localhostNodePorts"),
+        ({"masqueradeAll": "yes"}, "no `yes`; choose one of true, false"),
+    ],
+)
+def test_an_unknown_option_is_refused_with_the_choices(options, hint):
+    with pytest.raises(NotFound, match="proxy_options") as caught:
+        mode_of(ClusterConfig(proxy_options=options))
+    assert hint in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -172,6 +172,6 @@ def test_a_server_that_left_stays_with_weight_0_until_its_connections_end():
 
 def test_an_unknown_scheduler_is_refused_with_the_choices():
     config = ClusterConfig(proxy_mode="ipvs", proxy_options={"scheduler": "fair"})
-    with pytest.raises(NotFound, match="no scheduler `fair`; choose one of rr, wrr, lc, wlc"):
+    with pytest.raises(NotFound, match="scheduler: no `fair`; choose one of rr, wrr, lc, wlc"):
         mode_of(config)
     assert set(SCHEDULERS) == {"rr", "wrr", "lc", "wlc", "sh", "dh", "sed", "nq"}
