@@ -10,12 +10,14 @@ from msgspec.structs import replace
 
 from labkit.api.networking import NetworkPolicy
 from labkit.api.state import Key, State
+from labkit.cni.base import pod_netns
 from labkit.kernel.dice import FirstDice
 from labkit.kernel.netns import Network
 from labkit.kernel.packet import Packet
 from labkit.kernel.trace import Trace
 from labkit.kernel.walk import source_address, walk
 from labkit.policy.matcher import judge
+from labkit.policy.reach import reachability
 from labkit.traffic.program import program
 from tests.policies import Question, cluster, questions
 
@@ -46,6 +48,22 @@ def test_a_packet_arrives_exactly_where_the_policies_let_it(dice):
         if hop.action == "drop":
             assert hop.stage == "FORWARD"
             assert "End of tier default. Drop if no policies passed packet" in hop.why
+
+
+@settings(max_examples=50)
+@given(RANDOMS, st.sampled_from([("TCP", 8080), ("TCP", 9090), ("UDP", 53)]))
+def test_all_pairs_at_once_are_what_packets_find(dice, what):
+    protocol, port = what
+    state = cluster(dice)
+    network, reach = program(state), reachability(state, port, protocol)
+    number = {pod_netns(pod): n for n, pod in enumerate(reach.pods)}
+    at = {str(pod.addresses[0]): n for n, pod in enumerate(reach.pods)}
+    for question in questions(state):
+        flow = question.flow
+        pods = question.start in number and flow.destination.pod is not None
+        if pods and (flow.protocol, flow.port) == what:
+            arrives = sent(network, question).outcome != "dropped"
+            assert reach.open(number[question.start], at[question.address]) == arrives
 
 
 @settings(max_examples=20)
