@@ -13,6 +13,7 @@ from labkit.errors import CommandError
 from labkit.kernel import text
 from labkit.kernel.host import host, look_up, source_for
 from labkit.kernel.netfilter import Chain
+from labkit.kernel.netns import SYSCTL_DEFAULTS
 from labkit.kernel.packet import Address
 from labkit.kernel.rows import listening_row
 
@@ -291,7 +292,7 @@ def sysctl(terminal: Terminal, words: list[str]) -> Output:
     lines, code = [], 0
     for name in (n.replace("/", ".") for n in names):
         if name in known:
-            value = terminal.netns.sysctls.get(name, 0)
+            value = terminal.netns.sysctl(name)
             lines.append(str(value) if "-n" in words else f"{name} = {value}")
         else:
             path = name.replace(".", "/")
@@ -301,6 +302,7 @@ def sysctl(terminal: Terminal, words: list[str]) -> Output:
 
 
 USUAL_SYSCTLS = {
+    *SYSCTL_DEFAULTS,
     "net.ipv4.ip_forward",
     "net.ipv4.conf.all.route_localnet",
     "net.bridge.bridge-nf-call-iptables",

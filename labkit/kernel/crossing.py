@@ -28,6 +28,7 @@ from labkit.kernel.netfilter import (
     Table,
     Verdict,
 )
+from labkit.kernel.netns import ESTABLISHED_SECONDS
 from labkit.kernel.nft_text import row_text
 from labkit.kernel.packet import IcmpKind, Packet
 from labkit.kernel.rows import conntrack_row
@@ -85,7 +86,7 @@ def begin(journey: Journey, at: At) -> None:
     if tracked is None or not tracked.known or tracked.related:
         at.tracked = tracked
         return
-    after = seen(tracked, at.packet, journey.now)
+    after = seen(tracked, at.packet, journey.now, at.here.sysctl(ESTABLISHED_SECONDS))
     journey.update(name, tracked.entry, after)
     if after is not None and after.state == "SYN_RECV":
         journey.half_open.append((name, after))
@@ -99,7 +100,7 @@ def confirm(journey: Journey, at: At) -> None:
         return
     name = at.here.netns.name
     entries = journey.entries(name)
-    entry = seen(tracked, at.packet, journey.now)
+    entry = seen(tracked, at.packet, journey.now, at.here.sysctl(ESTABLISHED_SECONDS))
     assert entry is not None, "a lone RST opens no connection"
     entries[:] = [
         e

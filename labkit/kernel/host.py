@@ -69,7 +69,7 @@ class Host(msgspec.Struct):
         return self.netns.title or self.netns.name
 
     def sysctl(self, name: str) -> int:
-        return self.netns.sysctls.get(name, 0)
+        return self.netns.sysctl(name)
 
     def is_local(self, address: Address) -> bool:
         number = int(address)

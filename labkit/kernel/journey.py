@@ -11,7 +11,7 @@ from labkit.kernel.filtering import Decision
 from labkit.kernel.host import Host, Way, host
 from labkit.kernel.matching import Seen
 from labkit.kernel.netfilter import Chain, Table
-from labkit.kernel.netns import Network
+from labkit.kernel.netns import ESTABLISHED_SECONDS, Network
 from labkit.kernel.packet import Packet
 from labkit.kernel.trace import Action, Frame, Hop, Outcome
 from labkit.kernel.tracking import Tracked, established
@@ -142,7 +142,8 @@ class Journey:
     def shake_hands(self) -> None:
         """The third packet of the handshake: what SYN,ACK passed on its way is established."""
         for netns, entry in self.half_open:
-            self.update(netns, entry, established(entry, self.now))
+            lasts = self.host(netns).sysctl(ESTABLISHED_SECONDS)
+            self.update(netns, entry, established(entry, self.now, lasts))
 
     def conntrack(self) -> Conntrack:
         after = dict(self.before)

@@ -13,6 +13,10 @@ from labkit.kernel.netfilter import Chain, Ipset, Ruleset, Table
 from labkit.kernel.packet import Address, Protocol
 from labkit.kernel.routes import Neighbour, Route
 
+ESTABLISHED_SECONDS = "net.netfilter.nf_conntrack_tcp_timeout_established"
+SYSCTL_DEFAULTS: Mapping[str, int] = {ESTABLISHED_SECONDS: 432_000}
+"""Defaults of the kernel that are not 0."""
+
 
 class Socket(msgspec.Struct, frozen=True):
     """A listening socket; `address` None listens on every address of the namespace."""
@@ -28,7 +32,7 @@ class Netns(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     `title` is what traces call it (`frontend`, `node-1`). Sysctls that matter:
     `net.ipv4.ip_forward`, `net.bridge.bridge-nf-call-iptables`,
-    `net.ipv4.conf.all.route_localnet`; one that is absent is 0.
+    `net.ipv4.conf.all.route_localnet`; one that is absent has its kernel default.
     """
 
     name: str
@@ -41,6 +45,10 @@ class Netns(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     sysctls: Mapping[str, int] = {}
     virtual_servers: tuple[VirtualServer, ...] = ()
     maps: Maps | None = None
+
+    def sysctl(self, name: str) -> int:
+        """The setting's value here: what was set, else the kernel's default."""
+        return self.sysctls.get(name, SYSCTL_DEFAULTS.get(name, 0))
 
     def link(self, name: str) -> Link:
         """The device of that name; KeyError if there is none."""

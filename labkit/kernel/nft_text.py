@@ -24,6 +24,9 @@ PRIORITY_NAME = {
     ("PREROUTING", -110): "dstnat - 10",
     ("POSTROUTING", 100): "srcnat",
 }
+ANYWHERE = {-300: "raw", -150: "mangle", 0: "filter"}
+STATES = ("INVALID", "ESTABLISHED", "RELATED", "NEW")  # in the order of their bits
+LONGEST_COMMENT = 128  # bytes
 NEXT_ELEMENT = ",\n\t\t\t     "
 
 
@@ -120,22 +123,43 @@ def chain_block(chain: nf.Chain, family: str) -> str:
 
 
 def priority(chain: nf.Chain) -> str:
-    if chain.priority == 0:
-        return "filter"
+    if chain.priority in ANYWHERE:
+        return ANYWHERE[chain.priority]
     return PRIORITY_NAME.get((chain.hook or "", chain.priority), str(chain.priority))
 
 
 def row_text(rule: nf.Rule, family: str) -> str:
     """One rule as it stands in its chain's block; `family` is ip or ip6."""
-    words, note = [], ""
+    words, notes = [], []
     for match in rule.matches:
         if isinstance(match, nf.Comment):
-            note = f' comment "{match.text}"'
+            notes.append(match.text)
+        elif isinstance(match, nf.Ports):
+            words[-1:] = [several_ports(match, words[-1])]
         else:
             words.append(MATCHES[type(match)](match, family))
     if rule.target is not None:
         words.append(TARGETS[type(rule.target)](rule.target, family))
+    note = f' comment "{"; ".join(notes)[:LONGEST_COMMENT]}"' if notes else ""
     return " ".join(words) + note
+
+
+def several_ports(match: nf.Ports, proto: str) -> str:
+    """`tcp dport { 53, 8000-8100 }`: the protocol that stands in front becomes part of it.
+
+    A set with a range in it has no neighbours and nothing twice: they have become one.
+    """
+    ranges = sorted(set(match.ranges))
+    if any(first != last for first, last in ranges):
+        merged: list[tuple[int, int]] = []
+        for first, last in ranges:
+            if merged and first <= merged[-1][1] + 1:
+                first, last = merged[-1][0], max(last, merged.pop()[1])
+            merged.append((first, last))
+        ranges = merged
+    texts = [str(a) if a == b else f"{a}-{b}" for a, b in ranges]
+    listed = texts[0] if len(texts) == 1 else f"{{ {', '.join(texts)} }}"
+    return f"{proto.rpartition(' ')[2]} dport {unlike(match)}{listed}"
 
 
 def fields_text(fields: Iterable[nf.Field], family: str) -> str:
@@ -167,7 +191,13 @@ def nets_text(nets: tuple[Prefix, ...]) -> str:
 def ct_text(match: nf.CtState, family: str) -> str:
     """NAT is a connection's status, the others are its state."""
     part = "status" if match.states == ("DNAT",) else "state"
-    return f"ct {part} {unlike(match)}{','.join(match.states).lower()}"
+    states = sorted(match.states, key=STATES.index) if part == "state" else match.states
+    return f"ct {part} {unlike(match)}{','.join(states).lower()}"
+
+
+def device_text(name: str) -> str:
+    """Where iptables writes `cali+`, nft writes `cali*`."""
+    return f"{name[:-1]}*" if name.endswith("+") else name
 
 
 def mark_match(match: nf.Mark, family: str) -> str:
@@ -178,7 +208,8 @@ def mark_match(match: nf.Mark, family: str) -> str:
 MATCHES: dict[type, Callable[[Any, str], str]] = {
     nf.Source: lambda m, f: f"{f} saddr {unlike(m)}{net_text(m.net)}",
     nf.Destination: lambda m, f: f"{f} daddr {unlike(m)}{net_text(m.net)}",
-    nf.InDevice: lambda m, f: f'iifname {unlike(m)}"{m.name}"',
+    nf.InDevice: lambda m, f: f'iifname {unlike(m)}"{device_text(m.name)}"',
+    nf.OutDevice: lambda m, f: f'oifname {unlike(m)}"{device_text(m.name)}"',
     nf.Proto: lambda m, f: f"meta l4proto {m.name}",
     nf.CtState: ct_text,
     nf.Mark: mark_match,
@@ -196,6 +227,8 @@ def verdict_words(target: nf.Target) -> str:
 
 
 def set_mark(target: nf.SetMark, family: str) -> str:
+    if not target.value:
+        return f"meta mark set meta mark & 0x{0xFFFFFFFF ^ target.mask:08x}"
     sign = "|" if target.mask == target.value else "^"
     return f"meta mark set meta mark {sign} 0x{target.value:08x}"
 

@@ -68,8 +68,8 @@ def script(network: Network, prefix: str = "lab.") -> Script:
                 for command in (
                     addresses(netns, prefix),
                     forwarding(netns, prefix),
-                    late_settings(netns, prefix),
                     *rules(netns, prefix),
+                    late_settings(netns, prefix),
                 )
             ),
         ),
@@ -105,7 +105,10 @@ def settings(netns: Netns, prefix: str) -> Command:
 
 
 def late_settings(netns: Netns, prefix: str) -> Command | None:
-    """Settings of devices and of bridges, which have to be there first."""
+    """Settings of devices, bridges and conntrack, which have to be there first.
+
+    A kernel loads its conntrack when a rule asks for it.
+    """
     values = {k: v for k, v in netns.sysctls.items() if k not in EVERYWHERE}
     if any(link.kind == "bridge" for link in netns.links):
         values.setdefault("net.bridge.bridge-nf-call-iptables", 0)

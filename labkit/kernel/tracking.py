@@ -16,7 +16,7 @@ from labkit.kernel.conntrack import Entry, Tuple
 from labkit.kernel.packet import Packet
 
 replace = msgspec.structs.replace
-TCP_SECONDS = {"SYN_SENT": 120.0, "SYN_RECV": 60.0, "ESTABLISHED": 432000.0, "CLOSE": 10.0}
+TCP_SECONDS = {"SYN_SENT": 120.0, "SYN_RECV": 60.0, "CLOSE": 10.0}
 UDP_SECONDS, UDP_ASSURED_SECONDS, ICMP_SECONDS = 30.0, 120.0, 30.0
 STREAM_SECONDS = 2.0  # a UDP exchange that lasts longer becomes assured
 ECHO = ("echo-request", "echo-reply")
@@ -115,10 +115,11 @@ def related(entries: Iterable[Entry], about: Packet, now: float) -> Tracked | No
     return None
 
 
-def seen(tracked: Tracked, packet: Packet, now: float) -> Entry | None:
+def seen(tracked: Tracked, packet: Packet, now: float, lasts: float) -> Entry | None:
     """The entry after one more packet of its connection; None when it is gone.
 
-    A lone RST ends a connection that never answered otherwise.
+    `lasts` is for how many seconds an established connection of TCP is kept. A lone
+    RST ends a connection that never answered otherwise.
     """
     entry = tracked.entry
     if packet.protocol == "TCP":
@@ -127,7 +128,7 @@ def seen(tracked: Tracked, packet: Packet, now: float) -> Entry | None:
                 return None
             return replace(entry, state="CLOSE", expires=now + TCP_SECONDS["CLOSE"])
         if entry.state == "ESTABLISHED":
-            return established(entry, now)
+            return established(entry, now, lasts)
         answered = tracked.is_reply or entry.seen_reply
         state = "SYN_RECV" if answered else "SYN_SENT"
         return replace(entry, state=state, seen_reply=answered, expires=now + TCP_SECONDS[state])
@@ -145,9 +146,9 @@ def seen(tracked: Tracked, packet: Packet, now: float) -> Entry | None:
     )
 
 
-def established(entry: Entry, now: float) -> Entry:
+def established(entry: Entry, now: float, lasts: float) -> Entry:
     """The entry once the handshake is through, and after each packet from then on."""
-    expires = now + TCP_SECONDS["ESTABLISHED"]
+    expires = now + lasts
     return replace(entry, state="ESTABLISHED", assured=True, seen_reply=True, expires=expires)
 
 

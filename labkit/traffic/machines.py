@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address, IPv4Network, ip_network
 
+import msgspec
+
 from labkit.api.core import Pod
 from labkit.api.discovery import EndpointSlice
 from labkit.api.listens import Listen, listening
@@ -17,10 +19,11 @@ from labkit.api.state import State
 from labkit.cni import base
 from labkit.cni.base import View, interface
 from labkit.kernel.links import Link
-from labkit.kernel.netns import Part, Socket
+from labkit.kernel.netns import ESTABLISHED_SECONDS, Part, Socket
 from labkit.kernel.packet import Address
 from labkit.kernel.routes import Prefix, Route
 
+replace = msgspec.structs.replace
 OUTSIDE = IPv4Address("203.0.113.9")
 WORLD = IPv4Network("203.0.113.0/24")
 WORLD_GATEWAY = IPv4Address("203.0.113.1")
@@ -29,6 +32,13 @@ OUTSIDE_PORTS = (("TCP", 80), ("TCP", 443), ("UDP", 53))
 KUBELET, KUBE_PROXY_HEALTH = 10250, 10256
 
 IPV6_FORWARD = "net.ipv6.conf.all.forwarding"
+KUBE_PROXY_SYSCTLS = {ESTABLISHED_SECONDS: 86_400}
+"""What kube-proxy sets in every mode: `--conntrack-tcp-timeout-established` is 24 h.
+
+*The lab simplifies*: its timeout for CLOSE_WAIT and the table's size are left out.
+
+Source: `cmd/kube-proxy/app/server_linux.go`; since 1.29 it lowers a larger value too.
+"""
 NODE_SYSCTLS = {
     # Both are preconditions that kubeadm checks: without the first a node is no router,
     # without the second a bridge hides its traffic from iptables.
@@ -43,8 +53,13 @@ def machine_parts(state: State) -> Mapping[str, Part]:
     network = underlay(state)
     gateway = gateway_of(network, {a for view in views for a in view.addresses})
     sockets = node_sockets(state)
+    # The mode `ebpf` is a cluster without kube-proxy.
+    settings = NODE_SYSCTLS | (KUBE_PROXY_SYSCTLS if state.config.proxy_mode != "ebpf" else {})
     parts = {
-        view.netns: _node(view, number, network, gateway, sockets.get(view.name, ()))
+        view.netns: replace(
+            _node(view, number, network, gateway, sockets.get(view.name, ())),
+            sysctls={**settings, **({IPV6_FORWARD: 1} if view.cidr(6) else {})},
+        )
         for number, view in enumerate(views, start=1)
     }
     ends = [(view.netns, "eth0") for view in views] + [("router", "eth0")]
@@ -103,7 +118,6 @@ def _node(
         links=(base.loopback(), _eth("eth0", 2, addresses, str(number))),
         routes=tuple(routes),
         sockets=sockets,
-        sysctls={**NODE_SYSCTLS, **({IPV6_FORWARD: 1} if view.cidr(6) else {})},
     )
 
 
