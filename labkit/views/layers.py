@@ -46,6 +46,8 @@ class Visit(msgspec.Struct, frozen=True):
 def layer_of(hop: Hop, *, falls: bool) -> Layer:
     """The layer of a hop for a packet that falls towards the wire, or that rises from it."""
     before, after = ("above", "below") if falls else ("below", "above")
+    if error_of(hop):
+        return "routes"
     if hop.netns.startswith(("pod/", "outside")) or hop.stage == "socket":
         return "pod"
     if hop.stage in ("bridge", "route"):
@@ -54,11 +56,27 @@ def layer_of(hop: Hop, *, falls: bool) -> Layer:
         return "tunnel"
     if hop.stage == "link":
         return "tunnel" if hop.device.startswith("flannel") else "card"
-    if hop.stage == "conntrack":  # a source is put back after routing, a destination before
-        late = any(c.field == "src" for c in changes(hop))
-        return after if late else before  # type: ignore[return-value]
-    early = hop.stage in ("PREROUTING", "INGRESS") or (hop.stage == "INPUT" and falls)
+    early = not routed(hop) or (hop.stage == "INPUT" and falls)
     return before if early else after  # type: ignore[return-value]
+
+
+def routed(hop: Hop) -> bool:
+    """Whether rules that decide here see the packet after routing.
+
+    conntrack puts a source back after routing, a destination before. What a process sends is
+    routed again if OUTPUT rewrote its destination, and that second choice is the one told.
+    """
+    if hop.stage == "OUTPUT" and hop.table == "nat":
+        return False
+    if hop.stage == "conntrack":
+        return any(c.field == "src" for c in changes(hop))
+    return hop.stage not in ("PREROUTING", "INGRESS")
+
+
+def error_of(hop: Hop) -> bool:
+    """Whether a machine's kernel itself sends an ICMP error here: no process takes part."""
+    machine = hop.netns.startswith("node/") and hop.stage == "socket" and hop.action == "send"
+    return machine and hop.after.icmp is not None and hop.after.icmp.about is not None
 
 
 def visits(connection: Connection, steps: tuple[Step, ...]) -> tuple[Visit, ...]:
@@ -84,7 +102,9 @@ def visits(connection: Connection, steps: tuple[Step, ...]) -> tuple[Visit, ...]
 
 def _shape(machine: Place, stay: list[Step], first: bool, last: bool) -> Shape:
     if first and last:
-        born_here = stay[0].hop.netns == machine.netns and stay[0].hop.stage != "socket"
+        born_here = stay[0].hop.netns == machine.netns and (
+            stay[0].hop.stage != "socket" or error_of(stay[0].hop)
+        )
         if born_here:
             return "rise" if stay[-1].hop.netns != machine.netns else "start"
         return "turn" if _stays(machine, stay) else "start"

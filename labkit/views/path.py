@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from labkit.traffic.connection import Connection, Place
 from labkit.views.figure import Figure, figure
-from labkit.views.hops import DONE, END, answer, title, twin
-from labkit.views.layers import Layer
+from labkit.views.hops import DONE, END, Step, answer, title, twin
+from labkit.views.layers import Layer, routed
 from labkit.views.marks import COLOUR, disc, end_mark
-from labkit.views.scene import LEFT, STEP, Row, Scene, Segment, Side, Stop, scene
-from labkit.views.svg import WIDTH, el, fit, line, mono, rect, spans, text, tunnel
+from labkit.views.scene import LEFT, RIGHT, STEP, Row, Scene, Segment, Side, Stop, scene
+from labkit.views.svg import el, fit, line, mono, rect, spans, text, tunnel
 from labkit.views.table import table, verdict
 
 DEVICE: dict[Layer, tuple[str, str]] = {  # layer: (kind of link, words before its name)
@@ -16,7 +16,6 @@ DEVICE: dict[Layer, tuple[str, str]] = {  # layer: (kind of link, words before i
     "tunnel": ("vxlan", "tunnel"),
     "card": ("", "card"),
 }
-WORDS: dict[Layer, str] = {"above": "rules", "below": "rules", "routes": "routes"}
 
 
 def path(connection: Connection) -> Figure:
@@ -54,8 +53,8 @@ def _side(side: Side, found: Scene) -> str:
     if not side.layered:
         return _bare(side, found)
     parts = [
-        rect(side.x, 26, side.width, found.floor - 26, "wash", rx=8),
-        text(side.x + 2, 17, fit(side.place.title, side.width - 4), "m b"),
+        rect(side.x, found.head, side.width, found.floor - found.head, "wash", rx=8),
+        text(side.x + 2, found.head - 9, fit(side.place.title, side.width - 4), "m b"),
         *_pod_boxes(side, found),
     ]
     for layer in DEVICE:
@@ -69,11 +68,14 @@ def _bare(side: Side, found: Scene) -> str:
     """A side without layers: the router, or what lies outside the cluster (dotted)."""
     outside = side.place.kind == "outside"
     dots = {"stroke_dasharray": "1 4", "stroke_linecap": "round", "stroke_width": 2}
+    address = next(iter(side.place.addresses("eth0")), "")
     box = rect(
-        side.x, 26, side.width, found.floor - 26, "none" if outside else "wash",
+        side.x, found.head, side.width, found.floor - found.head, "none" if outside else "wash",
         "line" if outside else "", rx=12 if outside else 8, **(dots if outside else {}),
     )  # fmt: skip
-    return box + text(side.middle, 17, fit(side.place.title, side.width), "m b mid")
+    name = text(side.middle, found.head - 23, fit(side.place.title, side.width), "m b mid")
+    under = fit(str(address), side.width, 11.5)
+    return box + name + text(side.middle, found.head - 9, under, "m x s mid")
 
 
 def _pod_boxes(side: Side, found: Scene) -> list[str]:
@@ -148,22 +150,43 @@ def _wire(found: Scene) -> str:
     if y is None:
         return ""
     router = next((s for s in found.sides if s.place.kind == "router"), None)
-    cut = [LEFT, router.middle - 4, router.middle + 4, WIDTH] if router else [LEFT, WIDTH]
+    cut = [LEFT, router.middle - 4, router.middle + 4, RIGHT] if router else [LEFT, RIGHT]
     ends = zip(cut[::2], cut[1::2], strict=True)
     return "".join(line(f"M{a:g} {y:g}H{b:g}", "hair", 26) for a, b in ends)
 
 
 def _labels(found: Scene) -> str:
-    parts, before = [], ""
+    parts: list[str] = []
+    before: tuple[str, ...] = ()
     for row in found.rows:
-        words = _row_words(row, found)
-        if words != before:
-            parts.append(text(LEFT - 10, row.y + 4.5, words, "s end"))
-        before = words
+        lines = _row_words(row, found)
+        y = row.y + 12 - 7.5 * len(lines)
+        if lines != before:
+            at = zip(lines, (y, y + 15), strict=False)
+            parts += [text(LEFT - 10, line_y, words, "s end") for words, line_y in at]
+        before = lines
     return "".join(parts)
 
 
-def _row_words(row: Row, found: Scene) -> str:
+def _row_words(row: Row, found: Scene) -> tuple[str, ...]:
+    if row.layer in ("above", "below"):
+        return _rules_words([s.step for s in found.stops if s.y == row.y])
+    return (_row_name(row, found),)
+
+
+def _rules_words(told: list[Step]) -> tuple[str, ...]:
+    """Whether these rules come before or after the routes, for each way that meets them."""
+    times = {leg: {routed(s.hop) for s in told if s.leg == leg} for leg in ("request", "reply")}
+    both = times["request"] | times["reply"]
+    if len(both) == 1:
+        return ("rules after" if True in both else "rules before", "routing")
+    if max(map(len, times.values())) > 1:
+        return "rules before", "or after routing"
+    first, then = ("●", "○") if True in times["reply"] else ("○", "●")
+    return f"rules {first} before", f"{then} after routing"
+
+
+def _row_name(row: Row, found: Scene) -> str:
     nodes = [s.place for s in found.sides if s.layered]
     if row.layer == "pod":
         return "pod" if any(s.pods for s in found.sides) else "process"
@@ -174,7 +197,7 @@ def _row_words(row: Row, found: Scene) -> str:
         name = names[0] if names else ""
         words = f"{DEVICE[row.layer][1]} {name}".rstrip()
         return words if len(words) < 17 else fit(name, LEFT - 14)
-    return WORDS[row.layer]
+    return "routes"
 
 
 def _key(found: Scene) -> str:

@@ -17,8 +17,9 @@ from labkit.views.layers import Layer, Visit, layer_of, places_in, rows_for, vis
 from labkit.views.svg import WIDTH
 
 Word = Literal["right", "left", "above"]
-LEFT, GAP, TOP, STEP, LANE = 116, 14, 70, 40, 26
-NARROW = 116  # px of a side without layers: the router, the outside
+LEFT, RIGHT, GAP, STEP, LANE = 116, WIDTH - 2, 14, 40, 26
+HEAD, TOP = 26, 44  # px above the machines, and from there to the first row
+NARROW, INSET = 116, 34  # px of a side without layers (router, outside), and to its lanes
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -68,7 +69,8 @@ class Scene(msgspec.Struct, frozen=True):
     rows: tuple[Row, ...]
     stops: tuple[Stop, ...]
     segments: tuple[Segment, ...]
-    floor: float  # y where the machines end
+    head: float  # y where the machines begin
+    floor: float  # y where they end
 
     def y(self, layer: Layer) -> float | None:
         """The first row of a layer, None if it is not drawn."""
@@ -82,12 +84,13 @@ def scene(connection: Connection) -> Scene:
     machines = tuple(dict.fromkeys(v.machine.netns for v in stays))
     devices = _devices(connection, stays, machines)
     layers = rows_for(tuple(way for v in stays for way in v.ways), devices)
-    rows = tuple(Row(layer, TOP + STEP * i) for i, layer in enumerate(layers))
     sides = _sides(connection, stays, machines)
+    head = HEAD if all(side.layered for side in sides) else HEAD + 14  # addresses under names
+    rows = tuple(Row(layer, head + TOP + STEP * i) for i, layer in enumerate(layers))
     floor = rows[-1].y + (44 if len(sides) == 1 else 22 - STEP)
     stops = tuple(s for v in stays for s in _stops(v, sides, rows))
     stops += _loop_end(told, stays, sides, rows)
-    return Scene(sides, rows, stops, _segments(stays, stops, sides, rows), floor)
+    return Scene(sides, rows, stops, _segments(stays, stops, sides, rows), head, floor)
 
 
 def _once(stays: tuple[Visit, ...]) -> list[Visit]:
@@ -122,15 +125,16 @@ def _sides(
     places = [connection.places[m] for m in machines]
     narrow = sum(p.kind != "node" for p in places)
     wide = len(places) - narrow
-    room = WIDTH - LEFT - GAP * (len(places) - 1)
+    room = RIGHT - LEFT - GAP * (len(places) - 1)
     thin = min(NARROW, room / len(places)) if wide else room / len(places)
     column = (room - narrow * thin) / wide if wide else 0
+    halves = len(places) == 1 and any(v.shape == "turn" for v in stays)
     sides, x = [], float(LEFT)
     for place in places:
         width = column if place.kind == "node" else thin
         pods = _pods(connection, stays, place)
         passed = any(v.shape == "through" and v.machine == place for v in stays)
-        sides.append(Side(place, x, width, pods, len(places) == 1, passed))
+        sides.append(Side(place, x, width, pods, halves, passed))
         x += width + GAP
     return tuple(sides)
 
@@ -145,10 +149,11 @@ def _pods(connection: Connection, stays: list[Visit], machine: Place) -> tuple[P
 
 def _lanes(visit: Visit, side: Side, other: float | None) -> tuple[float, float]:
     """x of the way down and of the way up; `other` is the middle of the side across the wire."""
-    left, right, mid = side.x + LANE, side.x + side.width - LANE, side.middle
+    inset = LANE if side.layered else INSET
+    left, right, mid = side.x + inset, side.x + side.width - inset, side.middle
     request = visit.leg == "request"
     if visit.shape == "rise":
-        return mid - LANE, mid - LANE
+        return (mid - LANE, mid - LANE) if side.halves else (right, right)
     if visit.shape == "turn":
         return (left, right) if request or not side.halves else (mid + LANE, mid - LANE)
     if visit.shape == "through":

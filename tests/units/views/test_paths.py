@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
 from labkit.kernel.packet import ETHERNET, Icmp, Packet
 from labkit.views.hops import steps
 from labkit.views.layers import rows_for
+from labkit.views.path import path
 from labkit.views.scene import scene
 from labkit.views.stack import HEIGHT, headers, payload, total
 from labkit.views.stepper import frames, mtu, shell
-from tests.units.views.faulty import REAL
-from tests.units.views.made import IP, MADE, SYN, TOLD, circles, cluster_ip, outer, outside, refused
+from tests.units.views.faulty import REAL, shop
+from tests.units.views.made import (
+    IP,
+    MADE,
+    SYN,
+    TOLD,
+    circles,
+    cluster_ip,
+    one_machine,
+    outer,
+    outside,
+    refused,
+)
 
 ALL = {**MADE, **REAL}
+NOBODY = """
+apiVersion: v1
+kind: Service
+metadata: {name: nobody}
+spec: {selector: {app: nobody}, ports: [{port: 80}]}
+"""
 SCENES = pytest.mark.parametrize("made", ALL.values(), ids=ALL)
 
 
@@ -58,6 +78,42 @@ def test_request_and_reply_never_cross_between_two_machines():
 def test_a_machine_that_takes_no_part_is_not_drawn():
     assert [s.place.title for s in scene(outside()).sides] == ["node-1", "router", "outside"]
     assert [s.place.title for s in scene(refused()).sides] == ["node-1"]
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (cluster_ip, ("rules ● before", "○ after routing")),
+        (outside, ("rules ○ before", "● after routing")),
+        (refused, ("rules after", "routing")),
+        (one_machine, ("rules before", "or after routing")),
+        (
+            REAL["from a machine"],
+            ("rules ● before", "○ after routing", "rules ○ before", "● after routing"),
+        ),
+    ],
+)
+def test_a_row_of_rules_says_on_which_side_of_routing_it_decides(made, words):
+    said = [w for w in re.findall(r">([^<>]*)</text>", path(made()).svg) if "r" in w]
+    assert [w for w in said if "rules" in w or "routing" in w] == list(words)
+
+
+def test_a_refusal_starts_at_the_routes_of_the_machine_that_refuses_and_ends_in_one_wide_pod():
+    lab = shop("vxlan").fork()
+    lab.apply(NOBODY)
+    found = scene(lab.connect("pod/frontend", "svc/nobody:80"))
+    (side,) = found.sides
+    reply = [stop for stop in found.stops if stop.step.leg == "reply"]
+    assert not side.halves
+    assert [stop.y for stop in reply] == [found.y("routes"), found.y("pod")]
+    assert all(stop.x > side.middle for stop in reply)
+
+
+def test_the_router_and_the_outside_stand_under_their_addresses_inside_the_frame():
+    svg = path(outside()).svg
+    assert ">192.168.7.1</text>" in svg
+    assert ">203.0.113.9</text>" in svg
+    assert max(side.x + side.width for side in scene(outside()).sides) < 719
 
 
 def test_only_what_travels_wrapped_runs_in_the_sheath():
