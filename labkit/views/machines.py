@@ -75,6 +75,7 @@ class Picture(msgspec.Struct, frozen=True):
     underlay: str
     mtu: int
     router: str
+    outside: str
     waiting: tuple[str, ...]  # pods without a node
     hidden: int  # system pods that are left out
 
@@ -99,9 +100,15 @@ def picture(lab: Lab, *, system: bool) -> Picture:
         str(card.addresses[0].network) if card and card.addresses else state.config.node_cidr,
         max((m.card.mtu for m in machines), default=1500),
         str(card.addresses[0].ip) if card and card.addresses else "",
+        _address(spaces.get("outside")),
         tuple(_chip(p, state).full for p in pods if not p.spec.node_name),
         len(alive) - len(pods),
     )
+
+
+def _address(netns: Netns | None) -> str:
+    links = netns.links if netns else ()
+    return next((str(a.ip) for k in links if k.name == "eth0" for a in k.addresses), "")
 
 
 def _of(pods: Iterable[Pod], node: str) -> list[Pod]:

@@ -235,8 +235,13 @@ def _below(band: _Band, seen: Picture) -> str:
         line(cables, "line", 1.5),
         _device(mid, y, column, router),
         rect(right, y, column - 1, 24, "none", "line", rx=12, **dots),
-        text(right + column / 2, y + 16.5, "outside", "b mid"),
+        spans(right + column / 2, y + 16.5, ("outside", "m b"), (_gap(seen.outside), "m x s"),
+              cls="mid"),
     ])  # fmt: skip
+
+
+def _gap(address: str) -> str:
+    return f"  {address}" if address else ""
 
 
 def _notes(seen: Picture) -> list[str]:
@@ -274,7 +279,8 @@ def twin(seen: Picture) -> str:
     hang = "hangs" if len(seen.machines) == 1 else "hang"
     first = f"{machines} {hang} on one underlay, {seen.underlay}, MTU {seen.mtu}; {joined}."
     rows = [_machine_words(m, grouped=seen.grouped) for m in seen.machines]
-    last = [f"A router at {seen.router} leads outside."] if seen.router else []
+    to = f", to {seen.outside}" if seen.outside else ""
+    last = [f"A router at {seen.router} leads outside{to}."] if seen.router else []
     return "\n".join([first, *rows, *last, *_notes(seen)])
 
 

@@ -121,6 +121,12 @@ def test_a_topology_tells_of_the_system_pods_it_leaves_out_and_draws_them_on_wis
     assert "kube-system/coredns-0 10.244.1.8" in topology(small(), system=True).twin
 
 
+def test_a_topology_tells_the_addresses_of_the_router_and_of_the_outside():
+    figure = topology(small())
+    assert figure.twin.splitlines()[4] == ("A router at 192.168.7.1 leads outside, to 203.0.113.9.")
+    assert "  203.0.113.9</tspan>" in figure.svg
+
+
 def test_more_than_nine_pods_on_a_machine_are_told_by_workload():
     twin = topology(CLUSTERS["66 pods"]()).twin
     assert "pay/payments x4" in twin
