@@ -103,6 +103,7 @@ class Container(Field, frozen=True):
     ports: tuple[ContainerPort, ...] = ()
     readiness_probe: Probe | None = None
     restart_policy: str = ""  # "Always" on an init container makes it a sidecar
+    termination_message_policy: str = "File"
 
 
 class Toleration(Field, frozen=True):

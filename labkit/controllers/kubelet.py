@@ -54,17 +54,21 @@ def carried(pod: Pod) -> bool:
 def kubelet(state: State) -> Iterator[Pod]:
     """Each pod whose status is not yet what its node would report."""
     nodes = {node.name: node for node in state.list(Node)}
-    refused = state.cached(clashes)
     wiring = _Wiring(state)
     for pod in state.list(Pod):
         node = nodes.get(pod.spec.node_name)
         if node is None or carried(pod) or pod.status.phase in FINISHED:
             continue
         addresses = pod.addresses or wiring.addresses(pod, node)
-        dead = refused.get((pod.namespace, pod.name), {}) or dead_servers(state, pod)
+        dead = last_words(state, pod)
         status = _status(state, pod, node, addresses, dead)
         if status != pod.status:
             yield msgspec.structs.replace(pod, status=status)
+
+
+def last_words(state: State, pod: Pod) -> dict[str, str]:
+    """Container -> what it wrote into its log before it ended in an error."""
+    return state.cached(clashes).get((pod.namespace, pod.name), {}) or dead_servers(state, pod)
 
 
 def dead_servers(state: State, pod: Pod) -> dict[str, str]:
@@ -114,7 +118,14 @@ def _status(
         _container(state, pod, c, start, refused.get(c.name), willing and answers(pod, c))
         for c in pod.spec.containers
     )
-    unready = [s.name for s in statuses if not s.ready]
+    init = tuple(
+        _container(state, pod, c, start, refused[c.name], False)
+        if c.name in refused
+        else _init(c, start)
+        for c in pod.spec.init_containers
+    )
+    dead = [c.name for c in pod.spec.init_containers if c.name in refused]
+    unready = [*dead, *(s.name for s in statuses if not s.ready)]
     host = next((a.address for a in node.status.addresses if a.type == "InternalIP"), "")
     return PodStatus(
         phase="Running",
@@ -124,7 +135,7 @@ def _status(
         host_ip=host,
         start_time=start,
         container_statuses=statuses,
-        init_container_statuses=tuple(_init(c, start) for c in pod.spec.init_containers),
+        init_container_statuses=init,
     )
 
 
@@ -167,7 +178,9 @@ def _container(
         f"back-off {text} restarting failed container={container.name} "
         f"pod={pod.name}_{pod.namespace}({pod.metadata.uid})"
     )
-    died = StateDetail(reason="Error", exit_code=1, message=refused, started_at=at, finished_at=at)
+    # What a container printed is its log's; the status has what it wrote to /dev/termination-log.
+    told = refused if container.termination_message_policy == "FallbackToLogsOnError" else ""
+    died = StateDetail(reason="Error", exit_code=1, message=told, started_at=at, finished_at=at)
     return ContainerStatus(
         name=container.name,
         restart_count=restarts,

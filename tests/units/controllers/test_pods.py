@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labkit.cluster import Cluster
+from labkit.controllers.kubelet import last_words
 from tests.units.controllers.worlds import container, node, placed, pod, workload
 
 TAINT = [{"key": "gpu", "value": "yes", "effect": "NoSchedule"}]
@@ -169,7 +170,8 @@ def test_the_second_container_on_a_port_cannot_bind():
     assert crashes(lab, "p") == {"a": "", "b": "CrashLoopBackOff"}
     last = lab.get("pod/p").status.container_statuses[1].last_state.terminated
     assert (last.reason, last.exit_code) == ("Error", 1)
-    assert last.message == "listen tcp :80: bind: address already in use"
+    words = {"b": "listen tcp :80: bind: address already in use"}
+    assert last_words(lab.state, lab.get("pod/p")) == words
     assert not lab.get("pod/p").ready
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labkit import scenario
+from labkit.controllers.kubelet import last_words
 from labkit.errors import CommandError
 
 
@@ -94,7 +95,8 @@ def test_a_pod_that_starts_with_a_broken_corefile_never_runs(lab, corefile):
     (pod,) = lab.list("pods", namespace="kube-system", selector="k8s-app=kube-dns")
     status = pod.status.container_statuses[0]
     assert status.state.waiting.reason == "CrashLoopBackOff"
-    assert "unknown directive `redy`" in status.last_state.terminated.message
+    assert status.last_state.terminated.exit_code == 1
+    assert "unknown directive `redy`" in last_words(lab.state, pod)[status.name]
     assert lab.resolve("pod/frontend", "backend").lookup.problem == "AGAIN"
     put(lab, corefile)
     assert lab.resolve("pod/frontend", "backend")
@@ -103,7 +105,9 @@ def test_a_pod_that_starts_with_a_broken_corefile_never_runs(lab, corefile):
 def test_a_loop_ends_coredns(lab, corefile):
     put(lab, corefile.replace("/etc/resolv.conf", "127.0.0.53"))
     pods = lab.list("pods", namespace="kube-system", selector="k8s-app=kube-dns")
-    words = pods[0].status.container_statuses[0].last_state.terminated.message
+    status = pods[0].status.container_statuses[0]
+    assert status.last_state.terminated.exit_code == 1
+    words = last_words(lab.state, pods[0])[status.name]
     assert "Loop (127.0.0.53:53 -> :53) detected" in words
     assert not lab.resolve("pod/frontend", "backend")
 
