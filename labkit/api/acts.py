@@ -15,14 +15,21 @@ from labkit.api.meta import Custom, Object
 from labkit.api.objects import decode, encode
 from labkit.api.state import Event, Key, State, key_of
 from labkit.api.store import Delete, write
+from labkit.api.warnings import about_ports
 from labkit.errors import Conflict, NotFound
 
 Manifest = Mapping[str, Any]
+# Source: Kubernetes admission plugin `NamespaceLifecycle`.
+LASTING = ("default", "kube-system", "kube-public")
 Verb = Literal["created", "configured", "unchanged", "replaced", "deleted"]
 
 
 class Applied(msgspec.Struct, frozen=True):
-    """What became of one object; its text is the line that kubectl prints."""
+    """What became of one object; its text is the line that kubectl prints.
+
+    `warnings` are the API server's and kubectl's, without `Warning: `; what the lab says in its
+    own name begins with `# `.
+    """
 
     key: Key
     resource: str  # `deployment.apps`
@@ -133,7 +140,7 @@ def _each(state: State, manifests: Sequence[Manifest], namespace: str, form: Any
             verb = "unchanged"
         if live and form is _replace:
             verb = "replaced"
-        said = warnings(manifest, live if form is _apply else None)
+        said = warnings(manifest, live if form is _apply else None) + tuple(about_ports(obj, live))
         lines.append(Applied(key_of(obj), resource_of(obj), verb, said))
     return Outcome(state, tuple(events), tuple(lines))
 
@@ -153,7 +160,15 @@ def _bare(obj: Object) -> Any:
 
 
 def delete(state: State, keys: Sequence[Key]) -> Outcome:
-    """Deletes the objects; what depends on them follows by the controllers."""
+    """Deletes the objects; what depends on them follows by the controllers.
+
+    Raises:
+        Conflict: a namespace that the API server never lets go; nothing is deleted then.
+    """
+    for key in keys:
+        if key.kind == "Namespace" and key.name in LASTING:
+            what = "is forbidden: this namespace may not be deleted"
+            raise Conflict(f'namespaces "{key.name}" {what}')
     lines = tuple(Applied(key, resource_of(state.objects[key]), "deleted") for key in keys)
     after, events = write(state, "kubectl", (Delete(key) for key in keys))
     return Outcome(after, events, lines)

@@ -64,7 +64,7 @@ def declared(pod: Pod) -> tuple[Listen, ...]:
     note = pod.annotations.get(LISTENS)
     if note is not None:
         return parse_listens(note, f"Pod/{pod.name}")
-    return _sockets(_lasting(pod))
+    return _sockets(lasting(pod))
 
 
 def listening(pod: Pod) -> tuple[Listen, ...]:
@@ -77,10 +77,25 @@ def listening(pod: Pod) -> tuple[Listen, ...]:
         return ()
     if LISTENS in pod.annotations:
         return declared(pod)
-    return _sockets(tuple(c for c in _lasting(pod) if not _stopped(pod, c.name)))
+    return _sockets(tuple(c for c in lasting(pod) if not _stopped(pod, c.name)))
 
 
-def _lasting(pod: Pod) -> tuple[Container, ...]:
+def holder(pod: Pod, protocol: PortProtocol, port: int) -> str:
+    """The name of the container whose process holds the port.
+
+    It is the first that declares the port. *The lab simplifies*: a port that only the
+    annotation names belongs to the first container that declares none, else to the last one.
+    """
+    containers = lasting(pod)
+    for container in containers:
+        if any((p.protocol, p.container_port) == (protocol, port) for p in container.ports):
+            return container.name
+    silent = [c for c in pod.spec.containers if not c.ports] or list(containers[-1:])
+    return silent[0].name if silent else ""
+
+
+def lasting(pod: Pod) -> tuple[Container, ...]:
+    """The containers that run together: sidecars among the init containers start first."""
     sidecars = (c for c in pod.spec.init_containers if c.restart_policy == "Always")
     return (*sidecars, *pod.spec.containers)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from labkit.api.admission import namespaced
 from labkit.api.datafiles import data_file
 from labkit.api.state import ClusterConfig
 
@@ -124,7 +125,8 @@ def named(given: Sequence[Manifest], there: Sequence[Manifest], nodes: int) -> l
 
 def _named_namespaces(given: Sequence[Manifest], there: Sequence[Manifest]) -> Iterator[Manifest]:
     known = {m["metadata"]["name"] for m in there if m.get("kind") == "Namespace"}
-    spoken = dict.fromkeys((m.get("metadata") or {}).get("namespace") for m in given)
+    own = (m for m in given if namespaced(m))  # of the others the API server drops the field
+    spoken = dict.fromkeys((m.get("metadata") or {}).get("namespace") for m in own)
     yield from (_object("Namespace", str(n)) for n in spoken if n and n not in known)
 
 

@@ -61,6 +61,8 @@ def in_kubectls_words(error: LabError) -> str:
         return f"Error from server (NotFound): {text}"
     if isinstance(error, Conflict) and text.endswith("already exists"):
         return f"Error from server (AlreadyExists): {text}"
+    if isinstance(error, Conflict) and " is forbidden: " in text:
+        return f"Error from server (Forbidden): {text}"
     if isinstance(error, Conflict) and " is invalid: " in text:
         return text
     return f"error: {text}"

@@ -9,11 +9,12 @@ from labkit.api.find import parse_selector
 from labkit.api.names import owner_of, workload_of
 from labkit.commands.arguments import Refused, Request
 from labkit.commands.kubectl_read import namespace_of
-from labkit.commands.kubectl_write import address, standing_in
+from labkit.commands.kubectl_write import address, standing_in, warned
 from labkit.commands.node import run_in
 from labkit.commands.output import Output, joined
 from labkit.commands.proxy_log import proxy_log
 from labkit.commands.resources import kind_of, of_kind
+from labkit.controllers.kubelet import last_words
 from labkit.errors import CommandError, Conflict
 
 if TYPE_CHECKING:
@@ -40,13 +41,13 @@ def run(lab: Cluster, request: Request, stdin: str | None) -> Output:
     name, namespace = request.words[0], namespace_of(lab, request)
     with standing_in(lab, namespace):
         try:
-            lab.create([_pod(request, name, namespace, attached)])
+            (done,) = lab.create([_pod(request, name, namespace, attached)])
         except Conflict as conflict:
             if "already exists" in str(conflict):
                 raise Refused(f"Error from server (AlreadyExists): {conflict}") from None
             raise
     if not attached:
-        return Output(f"pod/{name} created")
+        return Output("\n".join([*warned(done), str(done)]))
     return _attached(lab, request, f"{namespace}/{name}")
 
 
@@ -190,16 +191,16 @@ def logs(lab: Cluster, request: Request, stdin: str | None) -> Output:
 def _log(lab: Cluster, request: Request, pod: Pod, tail: int) -> Output:
     hint = _container(request, pod)
     is_proxy = any("kube-proxy" in (c.image, c.name) for c in pod.spec.containers)
-    text = proxy_log(lab.state, pod) if is_proxy else _last_words(request, pod) or NO_LOG
+    text = proxy_log(lab.state, pod) if is_proxy else _last_words(lab, request, pod) or NO_LOG
     lines = text.splitlines()
     return joined([*hint, Output("\n".join(lines[-tail:] if tail > 0 else lines))])
 
 
-def _last_words(request: Request, pod: Pod) -> str:
+def _last_words(lab: Cluster, request: Request, pod: Pod) -> str:
     """What a container that ended in an error wrote before; empty if it did not end."""
     name = request.text("container") or pod.spec.containers[0].name
     for status in (*pod.status.container_statuses, *pod.status.init_container_statuses):
         ended = status.state.terminated or status.last_state.terminated
         if status.name == name and ended:
-            return ended.message
+            return last_words(lab.state, pod).get(name, "") or ended.message
     return ""

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from labkit.api.acts import Applied, resource_of
+from labkit.api.admission import namespaced
 from labkit.api.apps import Deployment, ReplicaSet, StatefulSet
-from labkit.api.core import Namespace
 from labkit.api.kinds import BY_TYPE
 from labkit.api.manifests import load
 from labkit.api.meta import Custom, Object
@@ -66,14 +66,19 @@ def apply(lab: Cluster, request: Request, stdin: str | None) -> Output:
 
 
 def _told(done: Applied) -> list[str]:
-    return [*(f"Warning: {warning}" for warning in done.warnings), str(done)]
+    return [*warned(done), str(done)]
+
+
+def warned(done: Applied) -> list[str]:
+    """The lines before the result; what the lab says in its own name is no `Warning:`."""
+    return [w if w.startswith("# ") else f"Warning: {w}" for w in done.warnings]
 
 
 def _same_namespace(source: Any, request: Request) -> None:
     asked = request.text("namespace")
     for manifest in (loaded.manifest for loaded in load(source)) if asked else ():
         own = manifest["metadata"].get("namespace", asked)
-        if own != asked:
+        if own != asked and namespaced(manifest):
             raise Refused(
                 f'error: the namespace from the provided object "{own}" does not match the '
                 f"namespace \"{asked}\". You must pass '--namespace={own}' to perform this "
@@ -84,19 +89,12 @@ def _same_namespace(source: Any, request: Request) -> None:
 # --- delete ----------------------------------------------------------------------------
 
 
-LASTING = ("default", "kube-system", "kube-public")
-
-
 def delete(lab: Cluster, request: Request, stdin: str | None) -> Output:
     """`kubectl delete`, by name, by `-l`, by `--all` or by the manifests of `-f`."""
     if "filename" in request.flags:
         found = from_files(lab, request, stdin)
     else:
         found = _chosen(lab, request, NOTHING_NAMED)
-    for obj in found.objects:
-        if isinstance(obj, Namespace) and obj.name in LASTING:
-            what = f'namespaces "{obj.name}" is forbidden: this namespace may not be deleted'
-            raise Refused(f"Error from server (Forbidden): {what}")
     keys = [address(obj) for obj in found.objects]
     done = lab.delete(*keys) if keys else ()
     if request.text("output") == "name":

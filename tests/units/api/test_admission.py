@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from labkit.api.acts import apply, create, replace
+from labkit.api.acts import apply, create, delete, replace
 from labkit.api.admission import admit
 from labkit.api.objects import encode
 from labkit.api.state import ClusterConfig, Key, State
 from labkit.api.store import write
+from labkit.cluster import Cluster
 from labkit.errors import Conflict, Exhausted, LabError, ManifestError, NotFound
 
 
@@ -444,6 +445,53 @@ def test_kubectl_warns_of(there, manifest, words):
     (line,) = apply(cluster(*there), [manifest], "default").lines
     (warning,) = line.warnings
     assert warning.startswith(words)
+
+
+PORTS = {
+    # what it shows: (ports of two containers, what is said)
+    "the same number twice": (
+        ({"containerPort": 80}, {"containerPort": 80}),
+        "{0}containers[1].ports[0]: duplicate port definition with {0}containers[0].ports[0]",
+    ),
+    "another protocol is another port": (
+        ({"containerPort": 53}, {"containerPort": 53, "protocol": "UDP"}),
+        "",
+    ),
+    "a host port is the lab's own matter": (
+        ({"containerPort": 80, "hostPort": 8080}, {"containerPort": 81}),
+        "# the lab places pods by {0}containers[0].ports[0].hostPort, but forwards nothing",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ["Pod", "Deployment"])
+@pytest.mark.parametrize(("ports", "words"), PORTS.values(), ids=PORTS)
+def test_whoever_declares_ports_is_warned_once(kind, ports, words):
+    containers = [{"name": f"c{i}", "image": "c:1", "ports": [p]} for i, p in enumerate(ports)]
+    manifest = deployment()
+    manifest["spec"]["template"]["spec"]["containers"] = containers
+    path = "spec.template.spec."
+    if kind == "Pod":
+        path, manifest = "spec.", pod(containers=containers)
+    done = apply(cluster(), [manifest], "default")
+    said = list(done.lines[0].warnings)
+    assert [w[: len(words.format(path))] for w in said] == ([words.format(path)] if words else [])
+    assert apply(done.state, [manifest], "default").lines[0].warnings == ()
+
+
+@pytest.mark.parametrize("name", ["default", "kube-system", "kube-public"])
+def test_some_namespaces_may_not_be_deleted(name):
+    state = create(cluster(), [namespace(name)] if name != "default" else [], "default").state
+    words = f'namespaces "{name}" is forbidden: this namespace may not be deleted'
+    with pytest.raises(Conflict, match=words):
+        delete(state, [Key("Namespace", "", name)])
+
+
+def test_what_has_no_namespace_loses_the_one_that_is_written_and_makes_none():
+    manifest = {**namespace("pay"), "metadata": {"name": "pay", "namespace": "nowhere"}}
+    lab = Cluster.from_manifests([manifest])
+    assert lab.get("ns/pay").namespace == ""
+    assert "nowhere" not in [n.name for n in lab.list("namespaces")]
 
 
 def test_an_ordinary_apply_warns_of_nothing():
