@@ -13,6 +13,7 @@ from tests.browser.lab import OUTPUTS
 from tests.units.views.faulty import REAL
 from tests.units.views.made import MADE, cluster_ip, dropped
 from tests.units.views.shop import CLUSTERS
+from tests.units.views.test_ports import CASES as RULERS
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -21,6 +22,8 @@ SVGS = {
        for name, make in (MADE | REAL).items()},
     **{f"topology, {name}": lambda make=make: views.topology(make()).svg
        for name, make in CLUSTERS.items()},
+    **{f"ports, {name}": lambda case=case: views.ports(case[0](), case[1], protocol=case[2]).svg
+       for name, case in RULERS.items()},
     "system pods": lambda: views.topology(CLUSTERS["shop"](), system=True).svg,
     "compare": lambda: views.compare(cluster_ip(), dropped(), ("before", "after")).svg,
     "compare, equal": lambda: views.compare(cluster_ip(), cluster_ip()).svg,
@@ -42,6 +45,13 @@ FAULTS = """svg => {
             if (x > 1 && y > 3) found.push(`"${words}" and "${others}"`);
         }
     });
+    for (const shape of svg.querySelectorAll('rect[stroke],circle')) {
+        const box = shape.getBoundingClientRect();
+        const edge = parseFloat(getComputedStyle(shape).strokeWidth) / 2 * frame.width / 720;
+        if (box.left - edge < frame.left - 0.1 || box.right + edge > frame.right + 0.1
+            || box.top - edge < frame.top - 0.1 || box.bottom + edge > frame.bottom + 0.1)
+            found.push(`a ${shape.tagName} is cut by the frame`);
+    }
     return found;
 }"""
 
@@ -161,6 +171,19 @@ def test_play_goes_on_to_the_end_and_stops(opened):
     assert stepper.locator(".play").inner_text() == "Pause"
     opened.page.wait_for_selector(f'.lk.stepper[data-step="{last}"]')
     opened.page.wait_for_function("() => document.querySelector('.lk .play').innerText === 'Play'")
+
+
+def test_a_choice_is_as_wide_as_the_picture_alone(opened):
+    try:
+        for width in (1280, 800):
+            opened.width(width)
+            opened.settle()
+            figures = opened.page.locator(f"{OUTPUTS} figure.lk img, {OUTPUTS} .lk.widget img")
+            widths = {round(img.bounding_box()["width"]) for img in figures.all()}
+            assert len(widths) == 1
+            assert opened.page.locator(f"{OUTPUTS} .lk.widget img").count() > 0
+    finally:
+        opened.width(1280)
 
 
 def test_a_choice_is_made_with_the_keyboard_and_the_kernel_hears_it(opened):
