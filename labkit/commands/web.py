@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 
 from labkit.api.core import Pod
+from labkit.api.listens import lasting
 from labkit.api.names import workload_of
 from labkit.commands.output import Output
 from labkit.commands.terminal import Program, Terminal, Unknown, connect, look_up, options, told
 from labkit.errors import CommandError
-from labkit.kernel.packet import endpoint
+from labkit.kernel.host import host
+from labkit.kernel.packet import Packet, endpoint
+from labkit.kernel.sockets import listening
 from labkit.traffic.connection import Connection
 
 SYN_TIMEOUT = 131_000
@@ -87,7 +90,11 @@ def _milliseconds(seconds: str) -> int:
 
 
 def greeting(terminal: Terminal, connection: Connection) -> str:
-    """`hello from backend (default/backend-5d4...), you are 10.244.1.2`."""
+    """`hello from backend (default/backend-5d4...), you are 10.244.1.2`.
+
+    In a pod of several containers the one that listens says its name:
+    `hello from metrics in till (default/till), you are 127.0.0.1`.
+    """
     end, saw = connection.request.end, connection.request.packet
     kind, _, rest = end.partition("/")
     name, full = rest or end, ""
@@ -95,12 +102,19 @@ def greeting(terminal: Terminal, connection: Connection) -> str:
         namespace, _, pod_name = rest.partition("/")
         pod = terminal.lab.state.get(Pod, pod_name, namespace)
         name = workload_of(terminal.lab.state, pod) if pod else pod_name
+        if pod and len(lasting(pod)) > 1:
+            name = f"{_listener(terminal, end, saw)} in {name}"
         full = f" ({rest})"
     else:
-        sockets = terminal.network.namespaces[end].sockets
-        owners = [s.owner for s in sockets if (s.protocol, s.port) == (saw.protocol, saw.dport)]
-        full = f" ({owners[0]})" if owners and owners[0] else ""
+        owner = _listener(terminal, end, saw)
+        full = f" ({owner})" if owner else ""
     return f"hello from {name}{full}, you are {saw.src}"
+
+
+def _listener(terminal: Terminal, netns: str, packet: Packet) -> str:
+    """Who owns the socket that took the packet; empty if nobody is named."""
+    socket = listening(host(terminal.network.namespaces[netns]), packet)
+    return socket.owner if socket else ""
 
 
 # --- wget ------------------------------------------------------------------------------

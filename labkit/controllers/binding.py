@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from labkit.api.core import Pod
-from labkit.api.listens import LISTENS, declared
+from labkit.api.listens import LISTENS, declared, holder, lasting
 from labkit.api.state import State
 from labkit.controllers.owned import FINISHED
 
@@ -18,14 +18,15 @@ Claim = tuple[str, int]  # protocol, port
 def clashes(state: State) -> Mapping[tuple[str, str], dict[str, str]]:
     """(namespace, pod) -> container -> what its log says, for containers that cannot bind.
 
-    Who comes first stays: the earlier container of a pod, the pod that was started earlier.
+    Who comes first stays: the earlier container of a pod, its sidecars (init containers with
+    `restartPolicy: Always`) before all others, the pod that was started earlier.
     """
     found: dict[tuple[str, str], dict[str, str]] = {}
     machines: dict[str, set[Claim]] = {}
     for pod in _by_start(state):
         if pod.spec.host_network:
             held = machines.setdefault(pod.spec.node_name, set())
-        elif len(pod.spec.containers) < 2:
+        elif len(lasting(pod)) < 2:
             continue
         else:
             held = set()
@@ -47,16 +48,11 @@ def _by_start(state: State) -> list[Pod]:
 
 def _claims(pod: Pod) -> Iterator[tuple[str, set[Claim]]]:
     """What each container binds: its declared ports, as far as an annotation lets them be."""
-    allowed = None
-    if LISTENS in pod.annotations:
-        allowed = {(listen.protocol, listen.port) for listen in declared(pod)}
-    named: set[Claim] = set()
-    for i, container in enumerate(pod.spec.containers):
+    noted = LISTENS in pod.annotations
+    allowed = {(listen.protocol, listen.port) for listen in declared(pod)}
+    for container in lasting(pod):
         ports: set[Claim] = {(p.protocol, p.container_port) for p in container.ports}
-        named |= ports
-        if allowed is not None:
-            ports &= allowed
-            if i == len(pod.spec.containers) - 1:
-                # What no container declares is the last one's, so that the node sees it taken.
-                ports |= allowed - named
+        if noted:
+            held = {claim for claim in allowed if holder(pod, *claim) == container.name}
+            ports = ports & allowed | held
         yield container.name, ports

@@ -13,7 +13,7 @@ import msgspec
 
 from labkit.api.core import Pod
 from labkit.api.discovery import EndpointSlice
-from labkit.api.listens import Listen, listening
+from labkit.api.listens import Listen, holder, listening
 from labkit.api.names import title_of
 from labkit.api.state import State
 from labkit.cni import base
@@ -179,8 +179,10 @@ def _beyond(
 
 def pod_sockets(pod: Pod) -> tuple[Socket, ...]:
     """Where the processes of a pod with a namespace of its own listen."""
-    first = pod.spec.containers[0].name if pod.spec.containers else pod.name
-    return tuple(_socket(listen, listen.container or first) for listen in listening(pod))
+    return tuple(
+        _socket(listen, listen.container or holder(pod, listen.protocol, listen.port))
+        for listen in listening(pod)
+    )
 
 
 def node_sockets(state: State) -> Mapping[str, tuple[Socket, ...]]:

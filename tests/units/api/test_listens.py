@@ -11,7 +11,7 @@ from labkit.api.core import (
     ContainerStatus,
     StateDetail,
 )
-from labkit.api.listens import declared, listening, parse_listens
+from labkit.api.listens import declared, holder, listening, parse_listens
 from labkit.errors import ManifestError
 from tests.clusters import pod
 
@@ -87,3 +87,18 @@ def test_a_container_that_waits_holds_no_socket():
     )
     status = replace(web.status, container_statuses=(waits,))
     assert [s.port for s in listening(replace(web, status=status))] == [80]
+
+
+HOLDERS = {
+    # what it shows: (containers, who holds 9100/TCP)
+    "the one that declares it": ((container("a", 80), container("b", 9100)), "b"),
+    "the first of two that declare it": ((container("a", 9100), container("b", 9100)), "a"),
+    "the one that declares none": ((container("a"), container("b", 80)), "a"),
+    "else the last one": ((container("a", 80), container("b", 81)), "b"),
+    "nobody where there is none": ((), ""),
+}
+
+
+@pytest.mark.parametrize(("containers", "name"), HOLDERS.values(), ids=HOLDERS)
+def test_a_port_is_held_by(containers, name):
+    assert holder(pod("web", None, containers=containers), "TCP", 9100) == name

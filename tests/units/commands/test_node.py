@@ -210,6 +210,28 @@ def test_refused_comes_at_once_and_a_time_out_does_not(lab):
     assert silent.exit_code == 28
 
 
+TILL = """
+apiVersion: v1
+kind: Pod
+metadata: {name: till%s}
+spec:
+  containers:
+  - {name: app, image: "a:1", ports: [{containerPort: 8080}]}
+  - {name: metrics, image: "b:1"%s}
+"""
+DECLARED = TILL % ("", ", ports: [{containerPort: 9100}]")
+NOTED = TILL % (', annotations: {labkit.dev/listens: "8080,9100"}', "")
+
+
+@pytest.mark.parametrize("manifest", [DECLARED, NOTED], ids=["declared", "noted"])
+@pytest.mark.parametrize(("port", "name"), [(8080, "app"), (9100, "metrics")])
+def test_curl_names_the_container_where_a_pod_has_several(lab, manifest, port, name):
+    lab.apply(manifest)
+    assert on(lab, "pod/till", f"curl -s localhost:{port}") == (
+        f"hello from {name} in till (default/till), you are 127.0.0.1"
+    )
+
+
 WGET = {
     # line: (the last line, exit code)
     "wget -qO- nope": ("wget: bad address 'nope'", 1),

@@ -175,6 +175,41 @@ def test_the_second_container_on_a_port_cannot_bind():
     assert not lab.get("pod/p").ready
 
 
+def sidecar(*ports: int, name: str) -> dict:
+    return {**container(*ports, name=name), "restartPolicy": "Always"}
+
+
+def test_a_sidecar_starts_first_and_keeps_the_port():
+    helpers = [sidecar(80, name="side")]
+    lab = Cluster.from_manifests([pod("p", container(80, name="a"), initContainers=helpers)])
+    assert crashes(lab, "p") == {"a": "CrashLoopBackOff"}
+    assert lab.get("pod/p").status.init_container_statuses[0].state.running
+
+
+def test_an_init_container_that_ends_leaves_its_port_to_the_others():
+    helpers = [container(80, name="setup")]
+    lab = Cluster.from_manifests([pod("p", container(80, name="a"), initContainers=helpers)])
+    assert crashes(lab, "p") == {"a": ""}
+
+
+def test_of_two_sidecars_on_a_port_the_second_cannot_bind():
+    helpers = [sidecar(80, name="one"), sidecar(80, name="two")]
+    lab = Cluster.from_manifests([pod("p", container(81, name="a"), initContainers=helpers)])
+    one, two = lab.get("pod/p").status.init_container_statuses
+    assert one.state.running
+    assert two.state.waiting.reason == "CrashLoopBackOff"
+    assert crashes(lab, "p") == {"a": ""}
+    assert not lab.get("pod/p").ready
+
+
+def test_a_port_that_only_the_annotation_names_clashes_with_nobody():
+    meta = {"annotations": {"labkit.dev/listens": "80,9100"}}
+    lab = Cluster.from_manifests(
+        [pod("p", container(80, name="a"), container(name="b"), meta=meta)]
+    )
+    assert crashes(lab, "p") == {"a": "", "b": ""}
+
+
 def test_containers_on_two_ports_live_together():
     lab = Cluster.from_manifests([pod("p", container(80, name="a"), container(81, name="b"))])
     assert crashes(lab, "p") == {"a": "", "b": ""}
