@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 
 import msgspec
 
@@ -218,6 +218,8 @@ def split_port(text: str) -> tuple[str, str]:
 
 
 def _as_address(text: str) -> Address | None:
+    if text == "localhost":
+        return IPv4Address("127.0.0.1")
     try:
         return ip_address(text)
     except ValueError:

@@ -182,3 +182,13 @@ def test_a_target_that_is_not_there(asked, message):
 def test_an_ipv6_address_keeps_its_colons():
     assert split_port("[fd00::1]:80") == ("fd00::1", "80")
     assert split_port("fd00::1") == ("fd00::1", "")
+
+
+def test_localhost_is_the_senders_own_address():
+    target = resolve_target(STATE, "localhost:9100")
+    assert (str(target.address), target.port, target.netns) == ("127.0.0.1", 9100, None)
+
+
+def test_localhost_without_a_port_is_asked_for_one():
+    with pytest.raises(CommandError, match="localhost:80"):
+        resolve_target(STATE, "localhost")
