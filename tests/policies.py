@@ -42,10 +42,13 @@ class Question(NamedTuple):
 
 def cluster(dice: Random, pods: int = 6, policies: int = 4) -> State:
     """Two nodes, some pods (now and then one on its node's network), some policies."""
-    return state_of(*standing(dice, pods), *drawn_policies(dice, policies), **CONFIG)
-
-
-CONFIG: dict[str, Any] = {"cni": "calico", "pod_cidrs": ("192.168.0.0/16",)}
+    return state_of(
+        *standing(dice, pods),
+        *drawn_policies(dice, policies),
+        cni="calico",
+        pod_cidrs=("192.168.0.0/16",),
+        proxy_mode=dice.choice(["iptables", "nftables"]),
+    )
 
 
 def standing(dice: Random, count: int) -> Iterator[Object]:

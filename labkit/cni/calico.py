@@ -29,6 +29,7 @@ from labkit.cni.calico_blocks import Blocks
 from labkit.errors import NotFound
 from labkit.kernel.links import Fdb, Link, Vxlan
 from labkit.kernel.netns import Part
+from labkit.kernel.nft_twin import nft_twin
 from labkit.kernel.packet import Address
 from labkit.kernel.routes import Neighbour, Prefix, Route
 
@@ -72,7 +73,10 @@ class Calico(msgspec.Struct, frozen=True):
         parts: dict[str, Part] = {}
         for view in views:
             node = Wiring(self.encapsulation, state, view, views, blocks)
-            parts[view.netns] = node.part()
+            part = node.part()
+            # Felix looks which of the two kube-proxy has chosen and goes with it.
+            nftables = state.config.proxy_mode == "nftables"
+            parts[view.netns] = nft_twin(part, "calico") if nftables else part
             for pod in view.pods:
                 parts[base.pod_netns(pod)] = pod_part(self.encapsulation, view, pod)
         return parts

@@ -130,7 +130,8 @@ def priority(chain: nf.Chain) -> str:
 
 def row_text(rule: nf.Rule, family: str) -> str:
     """One rule as it stands in its chain's block; `family` is ip or ip6."""
-    words, notes = [], []
+    words: list[str] = []
+    notes: list[str] = []
     for match in rule.matches:
         if isinstance(match, nf.Comment):
             notes.append(match.text)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address, ip_network
+from typing import Literal
 
 import msgspec
 
@@ -22,12 +23,15 @@ from labkit.kernel.netfilter import (
     Match,
     NftSet,
     OneOf,
+    Proto,
     Rule,
     Table,
 )
 from labkit.kernel.netns import Part
 
 replace = msgspec.structs.replace
+Family = Literal["ip", "ip6"]
+FAMILIES: tuple[Family, ...] = ("ip", "ip6")
 FIELDS: Mapping[str, tuple[Field, ...]] = {
     "src": ("saddr",),
     "dst": ("daddr",),
@@ -37,20 +41,18 @@ FIELDS: Mapping[str, tuple[Field, ...]] = {
 
 def nft_twin(part: Part, name: str) -> Part:
     """The part with its iptables tables as one nft table `name` for each family."""
-    families = dict.fromkeys(table.family for table in part.tables)
     tables = (
-        _table(name, [t for t in part.tables if t.family == family], part.sets)
-        for family in families
+        _table(name, family, [t for t in part.tables if t.family == family], part.sets)
+        for family in FAMILIES
+        if any(t.family == family for t in part.tables)
     )
     return replace(part, tables=tuple(tables), sets={})
 
 
-def _table(name: str, tables: Iterable[Table], sets: Mapping[str, Ipset]) -> Table:
+def _table(name: str, family: Family, tables: Iterable[Table], sets: Mapping[str, Ipset]) -> Table:
     chains: dict[str, Chain] = {}
-    family = "ip"
     named: dict[str, NftSet] = {}
     for table in tables:
-        family = table.family
         for chain in table.chains.values():
             rules = tuple(_rule(rule, table.name, sets) for rule in chain.rules)
             twin = f"{table.name}-{chain.name}"
@@ -75,7 +77,10 @@ def _rule(rule: Rule, table: str, sets: Mapping[str, Ipset]) -> Rule:
     target = rule.target
     if isinstance(target, Jump):
         target = replace(target, chain=f"{table}-{target.chain}")
-    return replace(rule, matches=tuple(_match(m, sets) for m in rule.matches), target=target)
+    # A key with a protocol in it asks for the protocol already.
+    keyed = any(isinstance(m, InSet) and len(m.ends) > 1 for m in rule.matches)
+    matches = (_match(m, sets) for m in rule.matches if not (keyed and isinstance(m, Proto)))
+    return replace(rule, matches=tuple(matches), target=target)
 
 
 def _match(match: Match, sets: Mapping[str, Ipset]) -> Match:

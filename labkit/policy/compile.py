@@ -23,6 +23,7 @@ from labkit.api.state import State
 from labkit.kernel import netfilter as nf
 from labkit.kernel.netfilter import Comment, CtState, InSet, Jump, Mark, Rule, SetMark, Verdict
 from labkit.kernel.netns import Part
+from labkit.kernel.nft_twin import nft_twin
 from labkit.kernel.rule_hashes import shortened, with_hashes
 from labkit.policy.matcher import Direction, isolating
 from labkit.policy.rules import ACCEPTED, Family, Writer
@@ -92,7 +93,9 @@ def _node_part(state: State, pods: Sequence[Pod], device: Device) -> Part:
         tables.append(table)
         used = {m.name for c in table.chains.values() for r in c.rules for m in _sets(r)}
         sets.update({name: writer.sets()[name] for name in sorted(used)})
-    return Part(tables=tuple(tables), sets=sets)
+    part = Part(tables=tuple(tables), sets=sets)
+    # Felix looks which of the two kube-proxy has chosen and goes with it.
+    return nft_twin(part, "calico") if state.config.proxy_mode == "nftables" else part
 
 
 def _sets(rule: Rule) -> tuple[InSet, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import ip_network
 from random import Random
@@ -10,7 +11,9 @@ import pytest
 
 from labkit.api.state import State
 from labkit.kernel import netfilter as nf
+from labkit.kernel import text
 from labkit.kernel.netns import Network
+from labkit.kernel.nft_text import table_text
 from labkit.policy.matcher import judge
 from labkit.traffic.program import program
 from tests.clusters import three_nodes
@@ -65,6 +68,20 @@ def test_a_real_kernel_lets_through_what_the_policies_let_through(seed):
     dice = Random(seed)
     state = cluster(dice)
     assert disagreements(program(state), chosen(state, dice)) == []
+
+
+@pytest.mark.parametrize("seed", SEEDS[:12])
+def test_the_kernel_prints_the_rules_as_the_lab_does(seed):
+    network = program(cluster(Random(seed)))
+    with Real(network, listen=False) as real:
+        for name in ("node/node-1", "node/node-2"):
+            netns = network.namespaces[name]
+            saved = re.sub(r"\[\d+:\d+\]", "[0:0]", real.inside(name, "iptables-save"))
+            rows = [row for row in saved.splitlines() if not row.startswith("#")]
+            assert rows == text.iptables_save(netns).splitlines(), name
+            for table in (t for t in netns.ruleset.tables if t.tool == "nft"):
+                printed = real.inside(name, "nft", "list", "table", table.family, table.name)
+                assert printed == table_text(table), name
 
 
 def test_the_probes_meet_both_verdicts():

@@ -50,6 +50,22 @@ def test_a_packet_arrives_exactly_where_the_policies_let_it(dice):
             assert "End of tier default. Drop if no policies passed packet" in hop.why
 
 
+@settings(max_examples=30)
+@given(RANDOMS)
+def test_iptables_and_nft_let_the_same_packets_through(dice):
+    state = cluster(dice)
+    one, other = (
+        program(State(replace(state.config, proxy_mode=mode), state.objects))
+        for mode in ("iptables", "nftables")
+    )
+    for question in questions(state):
+        was, now = sent(one, question), sent(other, question)
+        assert was.outcome == now.outcome, str(question)
+        assert [h.says for h in was.hops if not h.quiet] == [
+            h.says for h in now.hops if not h.quiet
+        ]
+
+
 @settings(max_examples=50)
 @given(RANDOMS, st.sampled_from([("TCP", 8080), ("TCP", 9090), ("UDP", 53)]))
 def test_all_pairs_at_once_are_what_packets_find(dice, what):

@@ -14,7 +14,7 @@ from labkit.api.objects import decode
 from labkit.api.state import State
 from labkit.cni.calico import cable_name
 from labkit.kernel.netfilter import Ipset
-from labkit.kernel.text import iptables_save
+from labkit.kernel.text import iptables_save, nft_list_ruleset
 from labkit.policy.compile import enforcement
 from labkit.policy.rules import Writer
 from labkit.traffic.program import program
@@ -241,3 +241,35 @@ def test_a_pod_on_the_nodes_network_has_no_chains():
     state = cluster(policy(selects={}, ingress=[]))
     host = next(p for p in state.list(Pod) if p.name == "host")
     assert device(host.name) not in "".join(saved(state, "node-2"))
+
+
+NFT = {
+    # what a rule says: (the rule, its row in nft's words, without its comment)
+    "ports": (
+        {"ports": [{"port": 80}, {"port": 53}]},
+        "tcp dport { 53, 80 } meta mark set meta mark | 0x00010000",
+    ),
+    "neighbours of a range": (
+        {"ports": [{"port": 8101}, {"port": 8000, "endPort": 8100}, {"port": 8050}]},
+        "tcp dport 8000-8101 meta mark set meta mark | 0x00010000",
+    ),
+    "a name": (
+        {"ports": [{"port": "web"}]},
+        "ip daddr . meta l4proto . th dport @cali40n-… meta mark set meta mark | 0x00010000",
+    ),
+    "pods": (
+        {"from": [{"podSelector": {}}]},
+        "ip saddr @cali40s-… meta mark set meta mark | 0x00010000",
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "row"), NFT.values(), ids=NFT)
+def test_beside_an_nft_kube_proxy_felix_writes_nft(rule, row):
+    state = cluster(policy(ingress=[rule]))
+    state = State(msgspec.structs.replace(state.config, proxy_mode="nftables"), state.objects)
+    node_1 = program(state).namespaces["node/node-1"]
+    assert "cali" not in iptables_save(node_1)
+    listed = re.sub(r"(@cali40.-)\S+", r"\1…", nft_list_ruleset(node_1))
+    rows = [line.strip().partition(" comment ") for line in listed.splitlines()]
+    assert row in [head for head, _, note in rows if "knp.default.p ingress" in note]
