@@ -16,6 +16,7 @@ from labkit.api.objects import encode
 from labkit.api.state import Key, State
 from labkit.cluster import Cluster
 from labkit.kernel import text
+from labkit.kernel.ipsets import ipset_save
 from labkit.kernel.netns import Netns, Network
 from labkit.traffic.connect import connect
 
@@ -27,7 +28,9 @@ PRINTERS: Mapping[str, Callable[[Netns], str]] = {
     "ip route": text.ip_route,
     "ip neigh": text.ip_neigh,
     "bridge fdb": text.bridge_fdb,
+    "ipset save": lambda netns: ipset_save(netns.ruleset.sets.values()),
     "iptables-save": text.iptables_save,
+    "nft list ruleset": text.nft_list_ruleset,
 }
 
 

@@ -55,7 +55,7 @@ def layer_of(hop: Hop, *, falls: bool) -> Layer:
     if hop.stage == "vxlan" or hop.action in ("wrap", "unwrap"):
         return "tunnel"
     if hop.stage == "link":
-        return "tunnel" if hop.device.startswith("flannel") else "card"
+        return "tunnel" if hop.device.startswith(("flannel", "vxlan")) else "card"
     early = not routed(hop) or (hop.stage == "INPUT" and falls)
     return before if early else after  # type: ignore[return-value]
 
