@@ -19,6 +19,7 @@ from labkit.commands.terminal import (
     look_up,
     options,
     told,
+    unreachable,
     whole,
 )
 from labkit.errors import CommandError
@@ -137,11 +138,10 @@ def _nc_line(connection: Connection, name: str, port: int, limited: bool) -> tup
             f"nc: connect to {name} port {port} ({protocol}) timed out: Operation now in progress",
             1,
         )
-    local = connection.reply is None
     why = {
         "refused": "Connection refused",
         "timed out": "Connection timed out",
-        "unreachable": "Network is unreachable" if local else "No route to host",
+        "unreachable": unreachable(connection),
     }[outcome]
     return f"nc: connect to {name} port {port} ({protocol}) failed: {why}", 1
 

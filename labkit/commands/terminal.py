@@ -83,6 +83,17 @@ def told(to: Named, lines: list[str], code: int = 0) -> Output:
     return Output("\n".join([*([to.note] if to.note else []), *lines]), code)
 
 
+def unreachable(connection: Connection) -> str:
+    """The error that the process gets where no way leads to its target.
+
+    Source: `icmp_err_convert` in Linux net/ipv4/icmp.c.
+    """
+    if connection.reply is None:
+        return "Network is unreachable"
+    told = [hop.after.icmp.kind for hop in connection.reply.hops if hop.after.icmp]
+    return "Network is unreachable" if "net-unreachable" in told else "No route to host"
+
+
 def options(
     words: Sequence[str], switches: str, valued: Sequence[str] = ()
 ) -> tuple[dict[str, str], list[str]]:

@@ -12,7 +12,16 @@ from labkit.api.core import Pod
 from labkit.api.listens import lasting
 from labkit.api.names import workload_of
 from labkit.commands.output import Output
-from labkit.commands.terminal import Program, Terminal, Unknown, connect, look_up, options, told
+from labkit.commands.terminal import (
+    Program,
+    Terminal,
+    Unknown,
+    connect,
+    look_up,
+    options,
+    told,
+    unreachable,
+)
 from labkit.errors import CommandError
 from labkit.kernel.host import host
 from labkit.kernel.packet import Packet, endpoint
@@ -140,7 +149,7 @@ def wget(terminal: Terminal, words: list[str]) -> Output:
     if connection.outcome == "timed out" and "-T" in flags:
         return told(to, [*lines, "wget: download timed out"], 1)
     why = {"refused": "Connection refused", "timed out": "Connection timed out"}
-    text = why.get(connection.outcome, "No route to host")
+    text = why.get(connection.outcome) or unreachable(connection)
     return told(to, [*lines, f"wget: can't connect to remote host ({to.address}): {text}"], 1)
 
 

@@ -239,6 +239,10 @@ WGET = {
         "wget: can't connect to remote host (192.168.7.12): Connection refused",
         1,
     ),
+    "wget -qO- http://10.9.9.9": (
+        "wget: can't connect to remote host (10.9.9.9): Network is unreachable",
+        1,
+    ),
     "wget -qO- -T 2 backend:99": ("wget: download timed out", 1),
 }
 
@@ -270,6 +274,14 @@ NC = {
     ),
     "nc -zv node-2 99": ("nc: connect to node-2 port 99 (tcp) failed: Connection refused", 1),
     "nc -zvu node-2 99": (None, 1),
+    "nc -zv 10.9.9.9 99": (
+        "nc: connect to 10.9.9.9 port 99 (tcp) failed: Network is unreachable",
+        1,
+    ),
+    "nc -zv 10.244.2.77 99": (
+        "nc: connect to 10.244.2.77 port 99 (tcp) failed: No route to host",
+        1,
+    ),
     "nc -zvu 10.96.200.1 99": ("Connection to 10.96.200.1 99 port [udp/*] succeeded!", 0),
 }
 

@@ -94,3 +94,11 @@ def test_what_has_no_row_is_said_to_have_none(lab):
     last = connection.request.hops[-1]
     assert last.why == "(no row: no route matches 10.9.9.9)"
     assert "Network is unreachable" in last.says
+
+
+@pytest.mark.parametrize("mode", ["iptables", "nftables", "ipvs", "ebpf"])
+@pytest.mark.parametrize("target", ["svc/backend:80", "pod/backend:99", "10.9.9.9:80"])
+def test_what_a_hop_says_is_one_short_sentence(mode, target):
+    connection = scenario("shop", proxy_mode=mode).connect("pod/frontend", target)
+    for hop in (*connection.request.hops, *connection.reply.hops):
+        assert 3 <= len(hop.says.split()) < 20, hop.says
