@@ -153,9 +153,7 @@ def _why(sent: Sent | None) -> str:
 def message(terminal: Terminal, asked: Asked, sent: Sent, answer: Answer) -> list[str]:
     """The sections of an answer, and the lines below."""
     counts = (len(answer.answer), len(answer.authority), len(answer.additional) + 1)
-    flags = " ".join(
-        ["qr", *(["aa"] if answer.aa else []), *(["rd"] if asked.on("recurse") else [])]
-    )
+    flags = "qr" + " aa" * answer.aa + " rd" * asked.on("recurse") + " ra" * answer.ra
     lines = [";; Got answer:"]
     if sent.query.key.endswith(".local."):
         lines += [
@@ -167,7 +165,7 @@ def message(terminal: Terminal, asked: Asked, sent: Sent, answer: Answer) -> lis
         f";; flags: {flags}; QUERY: 1, ANSWER: {counts[0]}, AUTHORITY: {counts[1]}, "
         f"ADDITIONAL: {counts[2]}",
     ]
-    if asked.on("recurse"):
+    if asked.on("recurse") and not answer.ra:
         lines.append(";; WARNING: recursion requested but not available")
     lines += ["", ";; OPT PSEUDOSECTION:", "; EDNS: version: 0, flags:; udp: 1232"]
     if asked.on("cookie"):

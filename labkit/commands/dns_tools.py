@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from labkit.commands.dig import dig, resolved
 from labkit.commands.host_tools import HOST_TOOLS
@@ -45,10 +46,11 @@ def _bind_nslookup(terminal: Terminal, name: str, type_: str, server: str) -> Ou
     """bind's: along the search list to the first name that is there, then AAAA for it."""
     address = address_text(name)
     first = type_ or ("PTR" if address else "A")
-    sent = searched(terminal, reverse_name(name) if address else name, first, server)
+    tried = searched(terminal, reverse_name(name) if address else name, first, server)
+    sent, lines = tried[-1], grumbles(tried)
     if sent.answer is None:
         return Output("\n".join([*errors(sent, 3), ";; no servers could be reached", "", ""]), 1)
-    lines = [] if address else [f"Server:\t\t{sent.server}", f"Address:\t{sent.server}#53", ""]
+    lines += [] if address else [f"Server:\t\t{sent.server}", f"Address:\t{sent.server}#53", ""]
     shown = sent.query.name.rstrip(".")
     if not sent.answer.exists:
         lines += [f"** server can't find {shown}: {sent.answer.rcode}", "", ""]
@@ -56,11 +58,15 @@ def _bind_nslookup(terminal: Terminal, name: str, type_: str, server: str) -> Ou
     answers = [sent]
     if not type_ and not address:
         answers += resolved(terminal, sent.query.name, "AAAA", server).lookup.sent[-1:]
-    records = dict.fromkeys(r for one in answers if one.answer for r in one.answer.answer)
-    if not records:
+    if not any(one.answer.answer for one in answers if one.answer):
         return Output("\n".join([*lines, f"*** Can't find {shown}: No answer", "", ""]))
-    lines += [] if sent.answer.aa else ["Non-authoritative answer:"]
-    lines += [line for record in records for line in _dotted(record)]
+    for number, one in enumerate(answers):
+        lines += grumbles([one]) if number else []
+        records = one.answer.answer if one.answer else ()
+        banner = records and not number and not sent.answer.aa
+        lines += ["Non-authoritative answer:"] if banner else []
+        fresh = records if not number else [r for r in records if r.type == "AAAA"]
+        lines += [line for record in fresh for line in _dotted(record)]
     return Output("\n".join([*lines, "", ""]))
 
 
@@ -70,15 +76,21 @@ def _dotted(record: Record) -> list[str]:
     return [f"{line}." for line in lines] if record.data.endswith(".") else lines
 
 
-def searched(terminal: Terminal, name: str, type_: str, server: str = "") -> Sent:
-    """The answer for the first name of the search list that is there, else the last answer."""
+def searched(terminal: Terminal, name: str, type_: str, server: str = "") -> tuple[Sent, ...]:
+    """Answers along the search list, up to the first name that is there."""
     conf = conf_of(terminal.lab.state, terminal.spot)
-    *before, last = candidates(name, conf)
-    for candidate in (*before, last):
-        sent = resolved(terminal, candidate, type_, server).lookup.sent[-1]
-        if sent.answer is None or sent.answer.exists or candidate == last:
+    sent: list[Sent] = []
+    for candidate in candidates(name, conf):
+        sent += resolved(terminal, candidate, type_, server).lookup.sent[-1:]
+        if sent[-1].answer is None or sent[-1].answer.exists:
             break
-    return sent
+    return tuple(sent)
+
+
+def grumbles(sent: Iterable[Sent]) -> list[str]:
+    """bind 9.18 expects a server that asks others; CoreDNS does not say that it would."""
+    shy = (one for one in sent if one.answer and not one.answer.ra)
+    return [f";; Got recursion not available from {one.server}" for one in shy]
 
 
 def errors(sent: Sent, tries: int) -> list[str]:
@@ -112,7 +124,7 @@ def host(terminal: Terminal, words: list[str]) -> Output:
     name, server = words[0], words[1] if words[1:] else ""
     address = address_text(name)
     types = types or (("PTR",) if address else ("A", "AAAA", "MX"))
-    sent = searched(terminal, reverse_name(name) if address else name, types[0], server)
+    sent = searched(terminal, reverse_name(name) if address else name, types[0], server)[-1]
     if sent.answer is None:
         return Output("\n".join([*errors(sent, 2), ";; no servers could be reached"]), 1)
     head = [

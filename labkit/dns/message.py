@@ -47,6 +47,8 @@ class Query(msgspec.Struct, frozen=True):
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """A reply's header and three sections.
 
+    `aa`: the server speaks for the zone; `ra`: it would ask others. CoreDNS itself never says
+    `ra`, the servers that it forwards to do.
     `written` is False where a plugin gave up with a code and the server itself has to write
     the reply: such an answer is neither cached nor rewritten. `error` is what `errors` logs.
     """
@@ -56,6 +58,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     authority: tuple[Record, ...] = ()
     additional: tuple[Record, ...] = ()
     aa: bool = False
+    ra: bool = False
     written: bool = True
     error: str = ""
 
@@ -90,7 +93,11 @@ def under(name: str, zone: str) -> bool:
 
 def zone_of(name: str, zones: Iterable[str]) -> str:
     """The longest zone that holds the name; empty if none does."""
-    return max((z for z in zones if under(name, z)), key=len, default="")
+    found = ""
+    for zone in zones:
+        if len(zone) > len(found) and under(name, zone):
+            found = zone
+    return found
 
 
 def base_of(name: str, zone: str) -> str:

@@ -74,6 +74,8 @@ class LoadBalance(msgspec.Struct, frozen=True):
 
     def __call__(self, query: Query, next_: Next) -> Answer:
         answer = next_(query)
+        if len(answer.answer) < 2:
+            return answer
         return replace(answer, answer=shuffled(answer.answer, query.id))
 
 
@@ -157,6 +159,8 @@ def _kind(answer: Answer) -> str:
 def lasting(answer: Answer, seconds: int) -> Answer:
     """The answer with one TTL on all its records."""
     sections = (answer.answer, answer.authority, answer.additional)
+    if all(r.ttl == seconds for part in sections for r in part):
+        return answer
     yes, no, more = (tuple(replace(r, ttl=seconds) for r in part) for part in sections)
     return replace(answer, answer=yes, authority=no, additional=more)
 

@@ -141,8 +141,9 @@ def outside(query: Query) -> Answer:
             owner = found[0].data if found else query.name
             found.append(Record(owner, "A", world["ttl"], world["address"]))
         if found:
-            return Answer(answer=tuple(found))
+            return Answer(answer=tuple(found), ra=True)
     rcode = "NOERROR" if name in world["names"] else "NXDOMAIN"
     data = f"ns.outside. hostmaster.outside. 1 7200 1800 86400 {world['denial_ttl']}"
     zone = f"{name.rpartition('.')[2]}."
-    return Answer(rcode=rcode, authority=(Record(zone, "SOA", world["denial_ttl"], data),))
+    soa = Record(zone, "SOA", world["denial_ttl"], data)
+    return Answer(rcode=rcode, authority=(soa,), ra=True)
