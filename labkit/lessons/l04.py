@@ -103,7 +103,8 @@ def _five(answer: Cluster) -> Judgement:
         right = ", ".join(a.name for a in FIVE if a not in wrong)
         praise = f" Right so far: {right}." if right else ""
         says = f"{client} -> {asked.dialled}, {asked.protocol} {asked.port}: observed {now},"
-        return Judgement("NOT YET", f"{says} wanted {ANSWER}. {looks}{praise}", belief)
+        wanted = ANSWER if ANSWER not in now else f"one from {asked.name}"
+        return Judgement("NOT YET", f"{says} wanted {wanted}. {looks}{praise}", belief)
     return _lasting(answer) or Judgement(
         "SOLVED", "all five answer every caller, also with new pods behind them."
     )
@@ -142,8 +143,8 @@ def _behind(lab: Cluster, asked: Asked, port: ServicePortSpec) -> tuple[str, str
         return "", "Its list of endpoints is empty. Compare its selector with the pods, by letter."
     if not any(s.ports for s in slices):
         return "M06", (
-            "a port's name taken for any name. It is looked up among the pod's own ports,"
-            " of the same protocol. What do they call theirs?"
+            "a port's name looked up in the wrong place. It is a name that the pod declares."
+            " Which one does it?"
         )
     pods = [p for p in lab.state.list(Pod, asked.namespace) if p.labels.get("app") == asked.name]
     noted = {c.container_port for p in pods for x in p.spec.containers for c in x.ports}
