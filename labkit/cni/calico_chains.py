@@ -15,6 +15,7 @@ Source: Calico `felix/rules/static.go`, `felix/rules/nat.go`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from ipaddress import ip_address, ip_network
 
 from labkit.api.core import Node
@@ -71,6 +72,7 @@ JUMPS: Mapping[str, tuple[nf.Hook, ...]] = {
 }
 
 
+@cache
 def tables(vxlan: bool) -> tuple[nf.Table, ...]:
     """Felix' part of the four tables, without the pods' own chains."""
     filters = {"cali-FORWARD": FORWARD, "cali-INPUT": _input(vxlan), "cali-OUTPUT": _output(vxlan)}

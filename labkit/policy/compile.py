@@ -88,7 +88,7 @@ def _node_part(state: State, pods: Sequence[Pod], device: Device) -> Part:
         families.append("ip6")
     tables, sets = [], {}
     for family in families:
-        writer = Writer(state, family)
+        writer = state.cached(writers)[family]
         table = _table(state, pods, device, writer)
         tables.append(table)
         used = {m.name for c in table.chains.values() for r in c.rules for m in _sets(r)}
@@ -96,6 +96,11 @@ def _node_part(state: State, pods: Sequence[Pod], device: Device) -> Part:
     part = Part(tables=tuple(tables), sets=sets)
     # Felix looks which of the two kube-proxy has chosen and goes with it.
     return nft_twin(part, "calico") if state.config.proxy_mode == "nftables" else part
+
+
+def writers(state: State) -> Mapping[Family, Writer]:
+    """What all nodes share: each policy is written once."""
+    return {"ip": Writer(state, "ip"), "ip6": Writer(state, "ip6")}
 
 
 def _sets(rule: Rule) -> tuple[InSet, ...]:
