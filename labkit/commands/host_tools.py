@@ -144,8 +144,8 @@ def bridge(terminal: Terminal, words: list[str]) -> Output:
             return Output(text.bridge_fdb(terminal.netns, None, terminal.network))
         case ["fdb", "br", name]:
             ports = [link.name for link in terminal.netns.links if name in (link.name, link.master)]
-            rows = (text.bridge_fdb(terminal.netns, port, terminal.network) for port in ports)
-            return Output("".join(rows))
+            rows = text.bridge_fdb(terminal.netns, None, terminal.network).splitlines()
+            return Output("\n".join(row for row in rows if row.split(" ")[2] in ports))
         case ["fdb", name]:
             if all(link.name != name for link in terminal.netns.links):
                 return Output(f'Cannot find device "{name}"', 1)

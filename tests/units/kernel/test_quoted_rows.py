@@ -41,6 +41,12 @@ def test_a_database_asked_for_one_device_does_not_repeat_its_name(lab, answered)
     assert not any(" dev " in line for line in shown)
 
 
+def test_a_database_asked_for_one_bridge_names_every_port(lab):
+    shown = on(lab, "node-1", "bridge fdb show br cni0").splitlines()
+    assert shown
+    assert all(" dev " in line for line in shown)
+
+
 def test_the_tunnels_end_quotes_the_devices_settings(lab, answered):
     unwrap = hop(answered.request, "unwrap")
     shown = on(lab, place(unwrap.netns), "ip -d link show flannel.1").splitlines()
