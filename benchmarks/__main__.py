@@ -12,6 +12,7 @@ from time import perf_counter
 
 import nbformat
 
+from benchmarks import names
 from benchmarks.clusters import workload, workloads
 from benchmarks.policies import pods_and_policies
 from labkit import Cluster, scenario
@@ -114,5 +115,5 @@ def notebooks() -> None:
 
 
 if __name__ == "__main__":
-    for part in (start_and_size, clusters, packets, proxies, policies, notebooks):
+    for part in (start_and_size, clusters, packets, proxies, policies, names.measure, notebooks):
         part()

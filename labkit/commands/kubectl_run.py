@@ -8,6 +8,7 @@ from labkit.api.core import Pod
 from labkit.api.find import parse_selector
 from labkit.api.names import owner_of, workload_of
 from labkit.commands.arguments import Refused, Request
+from labkit.commands.dns_log import dns_log
 from labkit.commands.kubectl_read import namespace_of
 from labkit.commands.kubectl_write import address, standing_in, warned
 from labkit.commands.node import run_in
@@ -15,6 +16,7 @@ from labkit.commands.output import Output, joined
 from labkit.commands.proxy_log import proxy_log
 from labkit.commands.resources import kind_of, of_kind
 from labkit.controllers.kubelet import last_words
+from labkit.dns.process import is_coredns
 from labkit.errors import CommandError, Conflict
 
 if TYPE_CHECKING:
@@ -192,6 +194,8 @@ def _log(lab: Cluster, request: Request, pod: Pod, tail: int) -> Output:
     hint = _container(request, pod)
     is_proxy = any("kube-proxy" in (c.image, c.name) for c in pod.spec.containers)
     text = proxy_log(lab.state, pod) if is_proxy else _last_words(lab, request, pod) or NO_LOG
+    if text == NO_LOG and is_coredns(pod):
+        text = dns_log(lab, pod)
     lines = text.splitlines()
     return joined([*hint, Output("\n".join(lines[-tail:] if tail > 0 else lines))])
 

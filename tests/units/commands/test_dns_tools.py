@@ -205,3 +205,15 @@ def test_forms_of_it_that_work(image, name):
     output = kubectl(scenario("shop"), RUN.format(image, name))
     assert "backend.default.svc.cluster.local" in output
     assert output.exit_code == 0
+
+
+def test_coredns_says_in_its_log_that_it_keeps_the_older_corefile():
+    lab = scenario("shop")
+    line = "logs -n kube-system deployment/coredns"
+    assert "reload failed" not in kubectl(lab, line)
+    data = lab.get("configmap/kube-system/coredns").data["Corefile"].replace("ready", "redy")
+    meta = {"name": "coredns", "namespace": "kube-system"}
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}
+    lab.apply([{**manifest, "data": {"Corefile": data}}])
+    error = kubectl(lab, line).grep("[ERROR]")
+    assert "Corefile:6: unknown directive `redy`; did you mean `ready`?" in error
