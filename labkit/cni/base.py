@@ -151,7 +151,17 @@ class View(msgspec.Struct, frozen=True):
 def pod_cidrs(node: Node) -> tuple[Prefix, ...]:
     """The node's podCIDRs, the primary first; empty before it has any."""
     texts = node.spec.pod_cidrs or ((node.spec.pod_cidr,) if node.spec.pod_cidr else ())
-    return tuple(ip_network(text) for text in texts)
+    try:
+        return tuple(ip_network(text) for text in texts)
+    except ValueError:
+        raise ManifestError(
+            Fault("", 0, f"Node/{node.name}", ".spec.podCIDR", f"{', '.join(texts)} {_no_range(texts)}")
+        ) from None
+
+
+def _no_range(texts: tuple[str, ...]) -> str:
+    meant = [str(ip_network(text, strict=False)) for text in texts]
+    return f"is no range but an address in one; the range is {', '.join(meant)}"
 
 
 def internal_addresses(node: Node) -> tuple[Address, ...]:

@@ -135,12 +135,14 @@ class Wiring(msgspec.Struct, frozen=True):
     def part(self) -> Part:
         tunnel = self._tunnel()
         vxlan = tunnel is not None
+        ends = (self._tunnel_end(self.view),) if vxlan else ()
+        own = tuple(str(a) for a in (*self.view.addresses, *ends) if a and a.version == 4)
         return Part(
             links=(*([tunnel] if tunnel else []), *self._cables(4 if vxlan else 3)),
             routes=(*self._blackholes(), *self._ways(), *self._cable_routes()),
             neighbours=self._neighbours() if vxlan else (),
-            tables=calico_chains.tables(vxlan),
-            sets=calico_chains.sets(self.state, vxlan),
+            tables=calico_chains.tables(vxlan, self.state.config.proxy_mode == "ipvs"),
+            sets=calico_chains.sets(self.state, vxlan, (*own, "127.0.0.1")),
         )
 
     def _mine(self) -> Blocks:

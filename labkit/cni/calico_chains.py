@@ -31,7 +31,8 @@ ACCEPT, DROP, RETURN = Verdict("ACCEPT"), Verdict("DROP"), Verdict("RETURN")
 CABLES = "cali+"  # all devices whose names begin so
 VXLAN_PORT = 4789
 POOLS, ALL_POOLS = "cali40masq-ipam-pools", "cali40all-ipam-pools"
-VXLAN_HOSTS = "cali40all-vxlan-net"
+VXLAN_HOSTS, THIS_HOST = "cali40all-vxlan-net", "cali40this-host"
+FROM_ENDPOINT = Mark(0, 0xFFF00000, negate=True)  # IPVS' packets: `labkit.policy.endpoint_marks`
 FORGET = Rule((), SetMark(0, ALL_MARKS))
 
 RAW: Mapping[str, tuple[Rule, ...]] = {
@@ -73,9 +74,13 @@ JUMPS: Mapping[str, tuple[nf.Hook, ...]] = {
 
 
 @cache
-def tables(vxlan: bool) -> tuple[nf.Table, ...]:
+def tables(vxlan: bool, ipvs: bool) -> tuple[nf.Table, ...]:
     """Felix' part of the four tables, without the pods' own chains."""
-    filters = {"cali-FORWARD": FORWARD, "cali-INPUT": _input(vxlan), "cali-OUTPUT": _output(vxlan)}
+    filters = {
+        "cali-FORWARD": FORWARD,
+        "cali-INPUT": _input(vxlan, ipvs),
+        "cali-OUTPUT": _output(vxlan, ipvs),
+    }
     # In life pods' egress policies come first here. The API's text says otherwise: a pod's own
     # node is always open to it.
     filters["cali-wl-to-host"] = (
@@ -98,27 +103,37 @@ def _base(table: str, hook: nf.Hook, rules: tuple[Rule, ...]) -> nf.Chain:
     return nf.Chain(name=hook, rules=rules, hook=hook, priority=priority, policy="ACCEPT")
 
 
-def _input(vxlan: bool) -> tuple[Rule, ...]:
+def _input(vxlan: bool, ipvs: bool) -> tuple[Rule, ...]:
     """What comes for the node itself; a pod's packets go their own way."""
     to_node = (nf.AddrType("dst", "LOCAL"),)
     return (
         *_tunnel_rules(vxlan, "from allowed hosts", (InSet(VXLAN_HOSTS, ("src",)), *to_node)),
         *_tunnel_drop(vxlan, to_node),
+        *(IPVS_INPUT if ipvs else ()),
         Rule((nf.InDevice(CABLES),), Jump("cali-wl-to-host", goto=True)),
         Rule((IS_ACCEPTED,), ACCEPT),
         FORGET,
     )
 
 
-def _output(vxlan: bool) -> tuple[Rule, ...]:
+def _output(vxlan: bool, ipvs: bool) -> tuple[Rule, ...]:
     """What the node itself sends: its own pods are always open to it."""
     ends = (nf.AddrType("src", "LOCAL"), InSet(VXLAN_HOSTS, ("dst",)))
     return (
         Rule((IS_ACCEPTED,), ACCEPT),
+        *(IPVS_OUTPUT if ipvs else ()),
         Rule((nf.OutDevice(CABLES),), RETURN),
         *_tunnel_rules(vxlan, "to other allowed hosts", ends),
         FORGET,
     )
+
+
+IPVS_INPUT = (
+    Rule((), SetMark(0, 0xFFF00000)),
+    Rule((), Jump("cali-forward-check")),
+    Rule((FROM_ENDPOINT,), RETURN),
+)
+IPVS_OUTPUT = (Rule((FROM_ENDPOINT,), Jump("cali-forward-endpoint-mark", goto=True)),)
 
 
 def _tunnel_rules(vxlan: bool, whom: str, more: tuple[nf.Match, ...]) -> tuple[Rule, ...]:
@@ -136,16 +151,18 @@ def _udp(note: Comment, more: tuple[nf.Match, ...], target: Verdict) -> Rule:
     return Rule((nf.Proto("udp"), note, port, *more), target)
 
 
-def sets(state: State, vxlan: bool) -> Mapping[str, nf.Ipset]:
-    """The address pools, and with VXLAN the nodes that may be ends of a tunnel."""
+def sets(state: State, vxlan: bool, own: tuple[str, ...]) -> Mapping[str, nf.Ipset]:
+    """The address pools; with VXLAN the ends of tunnels, with IPVS the node's `own` addresses."""
     pools = tuple(c for c in state.config.pod_cidrs if ip_network(c).version == 4)
     named = {POOLS: pools, ALL_POOLS: pools}
+    if state.config.proxy_mode == "ipvs":
+        named[THIS_HOST] = own
     if vxlan:
-        own = (
+        ends = (
             ip_address(a.address)
             for node in state.list(Node)
             for a in node.status.addresses
             if a.type == "InternalIP"
         )
-        named[VXLAN_HOSTS] = tuple(str(a) for a in sorted(x for x in own if x.version == 4))
+        named[VXLAN_HOSTS] = tuple(str(a) for a in sorted(x for x in ends if x.version == 4))
     return {name: nf.Ipset(name, "hash:net", members) for name, members in named.items()}

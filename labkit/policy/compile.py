@@ -25,6 +25,7 @@ from labkit.kernel.netfilter import Comment, CtState, InSet, Jump, Mark, Rule, S
 from labkit.kernel.netns import Part
 from labkit.kernel.nft_twin import nft_twin
 from labkit.kernel.rule_hashes import shortened, with_hashes
+from labkit.policy import endpoint_marks
 from labkit.policy.matcher import Direction, isolating
 from labkit.policy.rules import ACCEPTED, Family, Writer
 
@@ -92,7 +93,7 @@ def _node_part(state: State, pods: Sequence[Pod], device: Device) -> Part:
         table = _table(state, pods, device, writer)
         tables.append(table)
         used = {m.name for c in table.chains.values() for r in c.rules for m in _sets(r)}
-        sets.update({name: writer.sets()[name] for name in sorted(used)})
+        sets.update({name: writer.sets()[name] for name in sorted(used & writer.sets().keys())})
     part = Part(tables=tuple(tables), sets=sets)
     # Felix looks which of the two kube-proxy has chosen and goes with it.
     return nft_twin(part, "calico") if state.config.proxy_mode == "nftables" else part
@@ -124,6 +125,8 @@ def _table(state: State, pods: Sequence[Pod], device: Device, writer: Writer) ->
             chains[lead + device(pod)] = _endpoint(pod, title, direction, policies)
             chains |= {_policy_chain(p, direction): writer.rules(p, direction) for p in policies}
             chains[_profile_chain(pod, direction)] = _profile(pod, direction)
+    if state.config.proxy_mode == "ipvs":
+        chains |= endpoint_marks.chains(map(device, pods), state.config.node_port_range)
     found = [FORWARD, *(nf.Chain(name=name, rules=rules) for name, rules in chains.items())]
     hashed = {chain.name: with_hashes(chain, "cali") for chain in found}
     return nf.Table(name="filter", family=writer.family, chains=hashed)

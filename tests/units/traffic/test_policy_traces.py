@@ -7,6 +7,7 @@ import re
 import pytest
 
 from labkit.lessons.scenarios import scenario
+from labkit.proxy import MODES
 
 HEAD = """apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -103,3 +104,32 @@ def test_another_plugin_brings_its_own_range_unless_one_is_given():
     given = flannel.fork(cni="calico", pod_cidrs="10.50.0.0/16")
     assert given.config.pod_cidrs == ("10.50.0.0/16",)
     assert str(given.get("pod/frontend").status.pod_ip).startswith("10.50.")
+
+
+EGRESS = """apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: frontend-policy}
+spec:
+  podSelector: {matchLabels: {app: frontend}}
+  policyTypes: [Egress]
+"""
+TO_PAYMENTS = """  egress:
+  - to: [{namespaceSelector: {}, podSelector: {matchLabels: {app: payments}}}]
+"""
+
+
+@pytest.mark.parametrize("cni", ["calico", "calico/vxlan"])
+@pytest.mark.parametrize("mode", sorted(MODES))
+def test_a_service_is_no_way_around_a_policy(mode, cni):
+    """payments is on the frontend's own node, backend on another."""
+    lab = scenario("shop", cni=cni, proxy_mode=mode)
+    services = ("svc/pay/payments:8443", "svc/backend:80")
+    assert [bool(lab.connect("pod/frontend", s)) for s in services] == [True, True]
+    lab.apply(EGRESS + TO_PAYMENTS)
+    assert [bool(lab.connect("pod/frontend", s)) for s in services] == [True, False]
+    lab.apply(EGRESS)
+    assert [bool(lab.connect("pod/frontend", s)) for s in services] == [False, False]
+    lab.delete("networkpolicy/frontend-policy")
+    closed = HEAD.replace("backend", "payments").replace("{name: ", "{namespace: pay, name: ")
+    lab.apply(closed + "  ingress: []")
+    assert [bool(lab.connect("pod/frontend", s)) for s in services] == [False, True]
