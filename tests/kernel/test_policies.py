@@ -8,10 +8,12 @@ from ipaddress import ip_network
 from random import Random
 
 import pytest
+from msgspec.structs import replace
 
 from labkit.api.state import State
 from labkit.kernel import netfilter as nf
 from labkit.kernel import text
+from labkit.kernel.ipsets import ipset_save
 from labkit.kernel.netns import Network
 from labkit.kernel.nft_text import table_text
 from labkit.policy.matcher import judge
@@ -20,6 +22,7 @@ from tests.clusters import three_nodes
 from tests.kernel.edits import each_rule, first_rule, sysctl, together
 from tests.kernel.model import Flow, expected
 from tests.kernel.real import Real
+from tests.kernel.test_proxy_tables import in_new_namespace, tables
 from tests.policies import Question, cluster, questions
 
 pytestmark = pytest.mark.needs("ipset")
@@ -82,6 +85,17 @@ def test_the_kernel_prints_the_rules_as_the_lab_does(seed):
             for table in (t for t in netns.ruleset.tables if t.tool == "nft"):
                 printed = real.inside(name, "nft", "list", "table", table.family, table.name)
                 assert printed == table_text(table), name
+
+
+def test_the_kernel_takes_the_rules_beside_ipvs():
+    state = cluster(Random(1))
+    state = State(replace(state.config, proxy_mode="ipvs"), state.objects)
+    netns = program(state).namespaces["node/node-1"]
+    rules = text.iptables_save(netns)
+    assert "cali-forward-endpoint-mark" in rules
+    sets = ipset_save(netns.ruleset.sets.values())
+    command = "ipset restore <<'END'\n" + sets + "END\niptables-restore && iptables-save"
+    assert tables(in_new_namespace(command, rules)) == tables(rules)
 
 
 def test_the_probes_meet_both_verdicts():
