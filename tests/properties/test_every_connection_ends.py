@@ -16,7 +16,7 @@ from labkit.traffic.connect import Outcome, connect
 from labkit.traffic.program import program
 from tests.clusters import node, pod, service, state_of
 
-BACKENDS = st.sampled_from(["flannel", "flannel/host-gw"])
+BACKENDS = st.sampled_from(["flannel", "flannel/host-gw", "calico", "calico/vxlan"])
 FOREIGN = ("172.16.9.9", "10.244.3.200", "10.50.0.7", "192.168.7.99")
 
 
