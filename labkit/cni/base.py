@@ -15,7 +15,7 @@ import msgspec
 
 from labkit.api.core import Node, Pod
 from labkit.api.state import ClusterConfig, State
-from labkit.errors import Exhausted
+from labkit.errors import Exhausted, Fault, ManifestError
 from labkit.kernel.links import Interface, Link
 from labkit.kernel.netns import Part
 from labkit.kernel.packet import Address
@@ -155,7 +155,13 @@ def pod_cidrs(node: Node) -> tuple[Prefix, ...]:
         return tuple(ip_network(text) for text in texts)
     except ValueError:
         raise ManifestError(
-            Fault("", 0, f"Node/{node.name}", ".spec.podCIDR", f"{', '.join(texts)} {_no_range(texts)}")
+            Fault(
+                "",
+                0,
+                f"Node/{node.name}",
+                ".spec.podCIDR",
+                f"{', '.join(texts)} {_no_range(texts)}",
+            )
         ) from None
 
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from labkit.api.objects import encode
 from labkit.cluster import Cluster
 from labkit.errors import LabError, NotFound
 
@@ -111,6 +112,18 @@ def always_filled(answer: object) -> str | None:
     if isinstance(answer, Cluster):
         return None
     return "no answer yet" if answer is ... else "hand in a cluster, such as `lab` or `answer`"
+
+
+def apply_changed(lab: Cluster, name: str, change: Callable[[dict[str, Any]], None]) -> None:
+    """Applies an object again with its manifest changed, as somebody with an editor would.
+
+    Raises:
+        LabError: there is no such object, or the API server refuses the change.
+    """
+    manifest = encode(lab.get(name))
+    manifest.pop("status", None)
+    change(manifest)
+    lab.apply([manifest])
 
 
 # --- probes -----------------------------------------------------------------------------------

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from labkit.api.apps import Deployment
 from labkit.api.core import Service
 from labkit.api.discovery import SERVICE_NAME, EndpointSlice
-from labkit.api.objects import encode
 from labkit.cluster import Cluster
 from labkit.lessons.exercises import (
     Exercise,
@@ -14,6 +15,7 @@ from labkit.lessons.exercises import (
     Lesson,
     Probe,
     always_filled,
+    apply_changed,
     judge_probes,
 )
 from labkit.lessons.scenarios import scenario
@@ -69,13 +71,15 @@ def _stands_behind(lab: Cluster) -> bool:
 def _released(answer: Cluster) -> Cluster:
     """The same cluster after the cart's next release: new pods from a new template."""
     later = answer.fork()
-    manifest = encode(later.get("deployment/cart"))
-    manifest["spec"]["template"]["spec"]["containers"][0]["image"] = "shop.example/cart:1.1"
-    later.apply([{k: manifest[k] for k in ("apiVersion", "kind", "metadata", "spec")}])
+    apply_changed(later, "deployment/cart", _next_release)
     for pod in later.list("pods"):
         if pod.name.startswith("cart-") and not pod.metadata.owner_references:
             later.delete(f"pod/{pod.name}")
     return later
+
+
+def _next_release(manifest: dict[str, Any]) -> None:
+    manifest["spec"]["template"]["spec"]["containers"][0]["image"] = "shop.example/cart:1.1"
 
 
 def _until_then(probe: Probe, seen: str) -> tuple[str, str]:

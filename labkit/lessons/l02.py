@@ -8,7 +8,6 @@ from typing import Any
 
 from labkit.api.core import Node
 from labkit.cluster import Cluster
-from labkit.commands.kubectl import kubectl
 from labkit.errors import LabError
 from labkit.kernel.routes import Route
 from labkit.kernel.text import route_lines
@@ -19,6 +18,7 @@ from labkit.lessons.exercises import (
     Lesson,
     Probe,
     always_filled,
+    apply_changed,
     judge_probes,
     no_answer,
 )
@@ -82,8 +82,11 @@ def _row_belief(before: Cluster, answer: Cluster, probe: Probe, seen: str) -> tu
         return "", (
             "Somebody asks on a cable for a pod that is not there. Which machine is the door to it?"
         )
-    request = answer.trace(probe.source, probe.target).request
+    connection = answer.fork().connect(probe.source, probe.target)
+    request, reply = connection.request, connection.reply
     if request.outcome == "delivered":
+        if reply and reply.end != "router":
+            return "", "The request arrives. Which row hands its answer to the wrong door?"
         return "", "The request arrives. Follow the answer: which table lacks a row for it?"
     if request.end == "router":
         last = [h.netns for h in request.hops if h.netns.startswith("node/")][-1]
@@ -108,7 +111,9 @@ def _rows(lab: Cluster, node: str) -> frozenset[Route]:
 def _new_pods(answer: Cluster, question: str) -> Judgement | None:
     """None if more pods of the backend, on every node, have addresses and are reached."""
     later = answer.fork()
-    if kubectl(later, "scale deployment backend --replicas=20").exit_code:
+    try:
+        apply_changed(later, "deployment/backend", lambda m: m["spec"].update(replicas=20))
+    except LabError:
         says = "20 pods of the backend: observed a node that is full, wanted room for them all."
         return Judgement("NOT YET", f"{says} {question}")
     for pod in later.list("pods", selector="app=backend"):
@@ -152,6 +157,9 @@ def _too_many(answer: Cluster) -> Judgement | None:
         extra = [r for r in _rows(answer, node) if (r.prefix, r.via, r.dev) not in needed]
         if extra:
             row = route_lines(min(extra, key=lambda r: str(r.prefix)))[0].split()[0]
+            if row == "default":
+                says = f"`default` of {node} no longer leads to the router; keep the old rows."
+                return Judgement("NOT YET", f"all nine pairs answer. But {says}")
             return Judgement(
                 "NOT YET",
                 f"all nine pairs answer. But {node} has a row for `{row}` that they do not need."
@@ -168,6 +176,8 @@ def _too_many(answer: Cluster) -> Judgement | None:
 def _one_owner(answer: Any) -> Judgement:
     if not isinstance(answer, str):
         return Judgement("NOT YET", "hand in the text that describes the nodes.")
+    if "".join(answer.split()) == "".join(_BROKEN.split()):
+        return Judgement("NOT YET", "your text equals the old one. Did `replace` find the range?")
     lab = _shop(answer)
     missing = [name for name in NODES if lab.state.get(Node, name) is None]
     if missing or len(lab.list("nodes")) > len(NODES):

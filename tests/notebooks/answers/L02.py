@@ -134,6 +134,7 @@ WRONG = [
         "YOU BROKE SOMETHING THAT WORKED",
         "",
     ),
+    ("L02-2", "an address in place of a range", NODE_3 % "10.244.3.1/24", "NOT YET", ""),
     ("L02-2", "not a range", NODE_3 % "10.244.3", "NOT YET", ""),
     (
         "L02-2",
