@@ -154,20 +154,8 @@ def pod_cidrs(node: Node) -> tuple[Prefix, ...]:
     try:
         return tuple(ip_network(text) for text in texts)
     except ValueError:
-        raise ManifestError(
-            Fault(
-                "",
-                0,
-                f"Node/{node.name}",
-                ".spec.podCIDR",
-                f"{', '.join(texts)} {_no_range(texts)}",
-            )
-        ) from None
-
-
-def _no_range(texts: tuple[str, ...]) -> str:
-    meant = [str(ip_network(text, strict=False)) for text in texts]
-    return f"is no range but an address in one; the range is {', '.join(meant)}"
+        says = f"{', '.join(texts)} is an address in a range; write the range's first address"
+        raise ManifestError(Fault("", 0, f"Node/{node.name}", ".spec.podCIDR", says)) from None
 
 
 def internal_addresses(node: Node) -> tuple[Address, ...]:
