@@ -71,7 +71,7 @@ def _reconcile(
     state: State, service: Service, family: str, have: list[EndpointSlice]
 ) -> Iterator[Write]:
     wanted = list(_chunks(state, service, int(family[-1])))
-    names = _names(service, family, have)
+    names = _names(service, family, frozenset(slice_.name for slice_ in have))
     labels = _labels(service)
     for ports, endpoints in wanted:
         old = have.pop(0) if have else None
@@ -100,8 +100,7 @@ def _reconcile(
     yield from (Delete(key_of(slice_)) for slice_ in have)
 
 
-def _names(service: Service, family: str, have: list[EndpointSlice]) -> Iterator[str]:
-    used = {slice_.name for slice_ in have}
+def _names(service: Service, family: str, used: frozenset[str]) -> Iterator[str]:
     i = 0
     while True:
         seed = f"{service.namespace}/{service.name}/{family}/{i}"

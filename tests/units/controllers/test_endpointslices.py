@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from labkit.cluster import Cluster
+from labkit.lessons.exercises import apply_changed
+from labkit.lessons.scenarios import scenario
 from tests.units.controllers.worlds import container, node, pod, ready, service, slices, workload
 
 
@@ -74,6 +76,14 @@ def test_a_hundred_endpoints_fill_a_slice():
     assert sorted(len(s.endpoints) for s in slices(lab, "web")) == [30, 100, 100]
     lab.apply([workload("Deployment", "web", 50)])
     assert [len(s.endpoints) for s in slices(lab, "web")] == [50]
+
+
+def test_slices_come_and_go_as_a_workload_grows_and_shrinks():
+    lab = scenario("shop")
+    for wanted, sizes in ((250, [50, 100, 100]), (120, [20, 100]), (3, [3]), (201, [1, 100, 100])):
+        apply_changed(lab, "deployment/backend", lambda m, n=wanted: m["spec"].update(replicas=n))
+        mine = (s for s in lab.list("endpointslices") if s.name.startswith("backend-"))
+        assert sorted(len(s.endpoints) for s in mine) == sizes
 
 
 def test_both_families_have_slices():
