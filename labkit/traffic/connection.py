@@ -12,6 +12,7 @@ from labkit.kernel.links import Link
 from labkit.kernel.netns import Network
 from labkit.kernel.packet import Address, Protocol
 from labkit.kernel.trace import Hop, Trace
+from labkit.traffic.text import connection_text
 
 Kind = Literal["pod", "node", "router", "outside", "switch"]
 Outcome = Literal["answered", "refused", "timed out", "unreachable"]
@@ -76,9 +77,8 @@ class Connection(msgspec.Struct, frozen=True, kw_only=True):
         return self.outcome == "answered"
 
     def __str__(self) -> str:
-        from labkit.traffic.text import connection_text
-
-        return connection_text(self)
+        titles = {name: place.title for name, place in self.places.items()}
+        return connection_text(self.heading, self.traces, titles)
 
     __repr__ = __str__
 

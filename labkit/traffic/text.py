@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from labkit.kernel.trace import Hop, Trace
-from labkit.traffic.connection import Connection, Place
 
 STAGE, ACTION = 12, 9  # columns as wide as POSTROUTING and rewrite need
 COMMENT = re.compile(r' -m comment --comment ("[^"]*"|\S+)')
@@ -19,39 +18,33 @@ DEFAULTS = re.compile(r" srcport 0 0 | nolearning .*")  # of a VXLAN device
 NOISE = re.compile(r" -p \w+| -m (?:tcp|udp|sctp)(?= )")
 
 
-def connection_text(connection: Connection) -> str:
+def connection_text(heading: str, traces: tuple[Trace, ...], titles: Mapping[str, str]) -> str:
     """First who reached whom and how it ended, then the hops; `reply` before the way back.
 
-    Hops that changed and decided nothing are left out. A try that only taught the client a
-    smaller packet size stands before the last one.
+    `traces` are requests and answers in turn; tries that only taught the client a smaller
+    packet size stand before the last one. Hops that changed and decided nothing are left out.
     """
-    rows = list(_rows(connection))
-    places = connection.places
-    width = max((len(_title(hop, places)) for _, hop in rows if hop), default=0)
-    lines, number = [connection.heading], 0
+    rows = list(_rows(traces))
+    width = max((len(titles.get(hop.netns, hop.netns)) for _, hop in rows if hop), default=0)
+    lines, number = [heading], 0
     for label, hop in rows:
         if hop is None:
             lines.append(label)
             continue
         number += 1
-        title = _title(hop, places).ljust(width)
+        title = titles.get(hop.netns, hop.netns).ljust(width)
         stage, action = hop.stage.ljust(STAGE), WORDS.get(hop.action, hop.action).ljust(ACTION)
         lines.append(f"{number:2}  {title}  {stage}{action}{label}".rstrip())
     return "\n".join(lines)
 
 
-def _rows(connection: Connection) -> Iterator[tuple[str, Hop | None]]:
+def _rows(traces: tuple[Trace, ...]) -> Iterator[tuple[str, Hop | None]]:
     """(text, hop) in order; a heading inside has no hop."""
-    for number, trace in enumerate(connection.earlier):
+    for number, trace in enumerate(traces):
+        answer = number % 2 == 1
         if number:
-            yield ("reply" if number % 2 else _again(trace)), None
-        yield from _trace_rows(trace, answer=bool(number % 2))
-    if connection.earlier:
-        yield _again(connection.request), None
-    yield from _trace_rows(connection.request, answer=False)
-    if connection.reply:
-        yield "reply", None
-        yield from _trace_rows(connection.reply, answer=True)
+            yield ("reply" if answer else _again(trace)), None
+        yield from _trace_rows(trace, answer=answer)
 
 
 def _again(trace: Trace) -> str:
@@ -61,10 +54,6 @@ def _again(trace: Trace) -> str:
 def _trace_rows(trace: Trace, *, answer: bool) -> Iterator[tuple[str, Hop]]:
     for hop in shown(trace.hops):
         yield said(hop, answer), hop
-
-
-def _title(hop: Hop, places: Mapping[str, Place]) -> str:
-    return places[hop.netns].title if hop.netns in places else hop.netns
 
 
 def shown(hops: Iterable[Hop]) -> tuple[Hop, ...]:

@@ -27,5 +27,6 @@ def _prose(words: str) -> str:
 
 def terminal_html(words: str) -> str:
     """What a command printed, unwrapped: a wide table scrolls, by keyboard too, and stays one."""
-    style = "white-space:pre;overflow-x:auto;margin:0"
+    size = "font-size:var(--jp-code-font-size,13px);line-height:var(--jp-code-line-height,1.31)"
+    style = f"white-space:pre;overflow-x:auto;margin:0;{size}"
     return f'<pre style="{style}" tabindex="0">{clean(words)}</pre>'

@@ -56,7 +56,7 @@ PAGE_CSS = f"""
 [data-jp-theme-light="false"] .lk img{{color-scheme:dark}}
 .lk details{{margin:4px 0 10px;color:{FILL["soft"]};font-size:12px}} .lk summary{{cursor:pointer;width:max-content}}
 .lk details p{{margin:4px 0 0;max-width:72ch;white-space:pre-line;color:{FILL["ink"]};overflow-wrap:anywhere}}
-.lk samp,.lk .mono{{font:12px/1.4 {MONO};background:none;color:inherit;padding:0;white-space:pre-wrap;overflow-wrap:anywhere}} .lk .w{{white-space:nowrap}}
+.lk samp,.lk .mono{{font:12px/1.4 {MONO};background:none;color:inherit;padding:0;white-space:normal;overflow-wrap:anywhere}} .lk .w{{white-space:nowrap}}
 .lk .verdict{{font-size:14px;margin:8px 0 4px;max-width:76ch;color:{FILL["ink"]}}} .lk .verdict b{{font-weight:650}}
 .lk .verdict .good{{color:{FILL["go"]}}} .lk .verdict .bad{{color:{FILL["stop"]}}} .lk .note{{margin:2px 0 4px;color:{FILL["soft"]}}}
 .lk .id{{font-size:12px;color:{FILL["soft"]};margin-right:4px}} .lk .says{{margin:2px 0 4px;max-width:76ch;color:{FILL["ink"]}}} .lk .says b{{font-weight:650}}
