@@ -11,7 +11,7 @@ import msgspec
 from labkit.api.core import Pod
 from labkit.api.listens import listening
 from labkit.api.merge import LAST_APPLIED
-from labkit.api.names import title_of
+from labkit.api.names import SYSTEM, title_of
 from labkit.api.objects import encode
 from labkit.api.state import Key, State
 from labkit.cluster import Cluster
@@ -21,7 +21,6 @@ from labkit.kernel.netns import Netns, Network
 from labkit.traffic.connect import connect
 
 SERVER_SIDE = {"uid", "resourceVersion", "creationTimestamp", "generation", LAST_APPLIED}
-SYSTEM = ("kube-system", "kube-flannel")
 MOST_PAIRS = 2500  # above it, reachability is not compared
 PRINTERS: Mapping[str, Callable[[Netns], str]] = {
     "ip addr": text.ip_addr,

@@ -11,6 +11,7 @@ from labkit.api.meta import Object
 from labkit.api.state import State
 
 FINISHED = ("Succeeded", "Failed")
+SYSTEM = ("kube-system", "kube-flannel", "kube-public", "kube-node-lease")  # whose pods run it
 
 
 def owner_of(obj: Object) -> str:

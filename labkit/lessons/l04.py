@@ -19,6 +19,7 @@ from labkit.lessons.exercises import (
     Lesson,
     Probe,
     always_filled,
+    apply_changed,
     judge_probes,
     observe,
     open_fields,
@@ -166,8 +167,8 @@ def _lasting(answer: Cluster) -> Judgement | None:
             return Judgement("NOT YET", f"{says} Which Service can be mended in its place?")
     grown = answer.fork()
     for asked in FIVE:
-        manifest = grown.get(f"deployment/{asked.namespace}/{asked.name}").manifest
-        grown.apply([{**manifest, "spec": {**manifest["spec"], "replicas": 2}}])
+        name = f"deployment/{asked.namespace}/{asked.name}"
+        apply_changed(grown, name, lambda m: m["spec"].update(replicas=2))
     for namespace in ("default", "pay"):
         _renew(grown, namespace)
     for asked in FIVE:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
+from labkit.api.datafiles import DATA
 from labkit.cluster import Cluster
 from labkit.errors import NotFound
-
-DATA = Path(__file__).parents[2] / "data"
 
 
 def scenario(name: str, nodes: int | str = 3, **config: Any) -> Cluster:

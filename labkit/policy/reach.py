@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from labkit.api.core import Pod, PortProtocol
-from labkit.api.names import workloads
+from labkit.api.names import SYSTEM
 from labkit.api.state import State
 from labkit.policy.ends import pod_end
 from labkit.policy.index import Bits
@@ -24,15 +24,12 @@ from labkit.policy.sides import Sides
 if TYPE_CHECKING:
     import pandas
 
-SYSTEM = ("kube-system", "kube-flannel", "kube-public", "kube-node-lease")
-
 
 class Reach(msgspec.Struct, frozen=True, kw_only=True):
     """Who reaches whom on one port, as far as policies go: `rows` send, `columns` receive.
 
-    `pods` are sorted by namespace and name, `names` what reasons call them; `class_of` gives
-    each pod's class and `rows[c]` the classes that class c may open connections to. A pod
-    always reaches itself.
+    `pods` are sorted by namespace and name; `class_of` gives each pod's class and `rows[c]` the
+    classes that class c may open connections to. A pod always reaches itself.
     """
 
     state: State
@@ -40,7 +37,6 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     protocol: PortProtocol
     reading: Reading
     pods: tuple[Pod, ...]
-    names: tuple[str, ...]
     class_of: tuple[int, ...]
     rows: tuple[Bits, ...]
 
@@ -86,10 +82,6 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
         cells = [[self.open(a, b) for b in count] for a in count]
         return pandas.DataFrame(cells, index=labels, columns=labels, dtype=bool)
 
-    def into(self, destination: int) -> tuple[int, ...]:
-        """The pods that may open connections to a pod, itself included, by number."""
-        return tuple(n for n in range(len(self.pods)) if self.open(n, destination))
-
 
 def reachability(
     state: State,
@@ -108,19 +100,12 @@ def reachability(
     number = {
         (p.namespace, p.name): n for n, group in enumerate(sides.index.classes) for p in group.pods
     }
-    alone = {
-        (group[0].namespace, group[0].name): f"{space}/{name}"
-        for (space, name), group in workloads(state).items()
-        if len(group) == 1
-    }
-    names = (alone.get((p.namespace, p.name), f"{p.namespace}/{p.name}") for p in pods)
     return Reach(
         state=state,
         port=port,
         protocol=protocol,
         reading=reading,
         pods=tuple(pods),
-        names=tuple(names),
         class_of=tuple(number[p.namespace, p.name] for p in pods),
         rows=sides.rows(),
     )

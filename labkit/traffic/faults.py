@@ -61,12 +61,6 @@ def faulty(network: Network, faults: Iterable[Fault]) -> Network:
     return made[every]
 
 
-def faulty_state(state: State, faults: Iterable[Fault]) -> State:
-    """The state as the faults among them that edit objects leave it."""
-    edits = (fault.state for fault in faults if fault.state)
-    return reduce(lambda current, edit: edit(current), edits, state)
-
-
 def _broken(network: Network, fault: Fault) -> Network:
     name = _netns_name(network, fault.place)
     if fault.change is None or name is None:

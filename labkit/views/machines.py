@@ -8,14 +8,13 @@ from typing import Protocol
 import msgspec
 
 from labkit.api.core import Node, Pod
-from labkit.api.names import FINISHED, titles, workload_of
+from labkit.api.names import FINISHED, SYSTEM, titles, workload_of
 from labkit.api.state import State
 from labkit.cni import cni_of
 from labkit.kernel.links import Link
 from labkit.kernel.netns import Netns, Network
 
 MOST = 9  # chips that fit a machine; a fuller one groups its pods by workload
-SYSTEM = ("kube-system", "kube-flannel", "kube-public", "kube-node-lease")
 
 
 class Lab(Protocol):

@@ -65,3 +65,4 @@ def test_all_pairs_at_once_answer_as_the_matcher_does(case):
         for destination in range(len(reach.pods)):
             verdict = reach.why(source, destination)
             assert reach.open(source, destination) == verdict.allowed
+    assert reach.open_pairs == int(reach.frame().to_numpy().sum())
