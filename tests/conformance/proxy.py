@@ -12,20 +12,21 @@ import msgspec
 from labkit.api.core import Node
 from labkit.api.meta import Meta
 from labkit.api.state import ClusterConfig
+from labkit.kernel.balancing import frontends, named, virtual_servers
+from labkit.kernel.bpf import Backend, Frontend
 from labkit.kernel.filtering import Decision, evaluate
-from labkit.kernel.host import Base, Host, host, key
+from labkit.kernel.host import Base, Host, Stage, host, key
 from labkit.kernel.links import Link
 from labkit.kernel.matching import Seen
 from labkit.kernel.netfilter import Dnat, Masquerade, Reject, Verdict
 from labkit.kernel.netns import Netns, merge
 from labkit.kernel.packet import Packet
-from labkit.proxy import mode_of, node_view, service_ports
+from labkit.proxy import MODES, mode_of, node_view, service_ports
 from labkit.proxy.base import FAMILIES
 from tests.conformance.objects import state_of
 from tests.conformance.run import Answer, Case, NotBuilt
 
 replace = msgspec.structs.replace
-RULES = ("iptables", "nftables")  # modes that a packet meets as rules alone
 LOCAL_IPS = "x-local-ips"
 CONFIG = {
     "clusterCIDR",
@@ -37,9 +38,9 @@ CONFIG = {
 
 
 def answers(case: Case) -> Iterator[tuple[str, Answer]]:
-    missing = [mode for mode in case["modes"] if mode not in RULES]
+    missing = [mode for mode in case["modes"] if mode not in MODES]
     for mode in case["modes"]:
-        if mode in RULES:
+        if mode in MODES:
             yield mode, answer(case, mode)
     if missing:
         raise NotBuilt(f"proxy mode {missing[0]} not built yet")
@@ -57,9 +58,13 @@ def answer(case: Case, mode: str) -> Answer:
         sport=41000,
         dport=asked.get("port") or 0,
     )
-    own = came["kind"] == "node" and came.get("node") == asked["at_node"]
-    device = "" if own else "cni0" if came.get("node") == asked["at_node"] else "eth0"
-    return summary(Crossing(host(node), device).first(packet, "OUTPUT" if own else "PREROUTING"))
+    here = came.get("node") == asked["at_node"] and came["kind"] != "external"
+    own = here and came["kind"] == "node"
+    device = "" if own else "cni0" if here else "eth0"
+    crossing = Crossing(host(node), device)
+    if node.maps is not None:
+        return summary(looked_up(crossing, packet, here, own))
+    return summary(crossing.first(packet, "OUTPUT" if own else "PREROUTING"))
 
 
 # --- the node ------------------------------------------------------------------------------
@@ -139,7 +144,9 @@ class Crossing(msgspec.Struct, frozen=True):
             return self.hook(local, "INPUT") + passing
         local, passing = self.parted(fates)
         passing = self.hook(self.hook(passing, "FORWARD"), "POSTROUTING")
-        return self.hook(local, "INPUT") + passing
+        # What IPVS took at INPUT is addressed to a pod now, and leaves the machine.
+        local, taken = self.parted(self.hook(local, "INPUT"))
+        return local + self.hook(taken, "POSTROUTING") + passing
 
     def parted(self, fates: list[Fate]) -> tuple[list[Fate], list[Fate]]:
         local = [f for f in fates if self.here.is_local(f.packet.dst)]
@@ -148,17 +155,42 @@ class Crossing(msgspec.Struct, frozen=True):
     def hook(self, fates: list[Fate], hook: str) -> list[Fate]:
         for family, version in FAMILIES:
             for stage in self.here.hooks.get(key(hook, family), ()):
-                for base in stage.bases:
-                    fates = [
-                        after
-                        for fate in fates
-                        for after in (
-                            self.chain(fate, base, hook)
-                            if fate.packet.dst.version == version and not fate.refusal
-                            else [fate]
-                        )
-                    ]
+                fates = [
+                    after
+                    for fate in fates
+                    for after in (
+                        self.stage(fate, stage, hook)
+                        if fate.packet.dst.version == version and not fate.refusal
+                        else [fate]
+                    )
+                ]
         return fates
+
+    def stage(self, fate: Fate, stage: Stage, hook: str) -> list[Fate]:
+        if stage.kind == "ipvs":
+            return self.balanced(fate)
+        if hook == "INPUT" and fate.dnat and not self.here.is_local(fate.packet.dst):
+            return [fate]  # no longer here: IPVS sent it on
+        fates = [fate]
+        for base in stage.bases:
+            fates = [
+                after
+                for one in fates
+                for after in ([one] if one.refusal else self.chain(one, base, hook))
+            ]
+        return fates
+
+    def balanced(self, fate: Fate) -> list[Fate]:
+        """The real servers of a virtual one: who is next is not said, so each has its share."""
+        packet = fate.packet
+        asked = packet.protocol, packet.dst, packet.dport
+        service = virtual_servers(self.here.netns).get(asked)
+        if service is None or fate.dnat:
+            return [fate]
+        if not service.servers:
+            return [replace(fate, refusal="REJECT")]
+        ends = [(server.address, server.port) for server in service.servers]
+        return shared(fate, ends)
 
     def chain(self, fate: Fate, base: Base, hook: str) -> list[Fate]:
         packet = fate.packet
@@ -176,6 +208,54 @@ class Crossing(msgspec.Struct, frozen=True):
             return [fate]
         found = evaluate(base.table, base.chain, seen, packet.mark)
         return [after(fate, chance, decision) for chance, decision in found]
+
+
+def shared(fate: Fate, ends: list[tuple[Any, int]]) -> list[Fate]:
+    """The packet rewritten to each of the ends, all with one chance."""
+    return [
+        replace(
+            fate,
+            chance=fate.chance / len(ends),
+            packet=replace(fate.packet, dst=address, dport=port),
+            dnat=True,
+        )
+        for address, port in ends
+    ]
+
+
+def looked_up(crossing: Crossing, packet: Packet, here: bool, own: bool) -> list[Fate]:
+    """A packet and the maps of eBPF: connect(2) for this node's processes, tc for the network.
+
+    `here`: it comes from this node or a pod of it, `own`: from the node itself. A backend's
+    `near` says whether the sender's address is kept on the way to it.
+    """
+    netns = crossing.here.netns
+    assert netns.maps is not None
+    fate = Fate(Fraction(1), packet)
+    maps = netns.maps if own else replace(netns.maps, devices=())
+    key = (
+        named(crossing.here, maps, packet) if here else (packet.protocol, packet.dst, packet.dport)
+    )
+    found = frontends(netns).get(key)
+    if found is None or (not here and found.kind == "ClusterIP"):
+        return [fate]
+    if here:
+        return served(fate, found, found.inside)
+    if found.source_ranges and not any(packet.src in net for net in found.source_ranges):
+        return [replace(fate, refusal="DROP")]
+    if not found.outside:
+        return [replace(fate, refusal="DROP" if found.inside else "REJECT")]
+    return [
+        replace(end, masquerade=found.hides and not backend.near)
+        for end, backend in zip(served(fate, found, found.outside), found.outside, strict=True)
+    ]
+
+
+def served(fate: Fate, found: Frontend, backends: tuple[Backend, ...]) -> list[Fate]:
+    """Each backend with the same chance; without one connect(2) fails where the process is."""
+    if not backends:
+        return [replace(fate, refusal="REJECT")]
+    return shared(fate, [(b.address, b.port) for b in backends])
 
 
 def after(fate: Fate, chance: Fraction, decision: Decision) -> Fate:

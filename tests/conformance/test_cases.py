@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conformance import proxy
 from tests.conformance.run import SUBJECTS, main, run_case
 
 CASES = Path(__file__).parent / "cases"
@@ -25,6 +26,54 @@ def test_the_lab_answers_as_the_case_expects(subject, case):
     if outcome.kind == "skip":
         pytest.skip(outcome.text)
     assert outcome.kind == "agree", outcome.text
+
+
+def verdicts(name, mode):
+    """What upstream's case expects of kube-proxy's rules, and what this mode does."""
+    case = next(
+        c.values[1] for c in STORED if c.values[0] == "proxy" and c.values[1]["name"] == name
+    )
+    ((_, found),) = proxy.answers({**case, "modes": [mode]})
+    return [
+        (x["verdict"], sorted(b["ip"] for b in x.get("backends", ())))
+        for x in (case["expect"], found)
+    ]
+
+
+PROXY_CASES = [c.values[1]["name"] for c in STORED if c.values[0] == "proxy"]
+OTHERWISE = {
+    # mode: the cases of rules that it answers otherwise, and how
+    "ipvs": {
+        "clusterip-undefined-port-iptables": "REJECT",
+        "unallocated-clusterip-nftables": "NONE",
+        "nodeport-localhost-iptables": "NONE",
+        "nodeport-secondary-ip-iptables": "NONE",
+        "etp-local-from-another-node": "DNAT",
+        "etp-local-lb-vip-no-local": "DNAT",
+        "lb-source-range-no-endpoints-iptables": "DROP",
+        "itp-local-none-on-node": "REJECT",
+    },
+    "ebpf": {
+        "unallocated-clusterip-nftables": "NONE",
+        "wrong-protocol-nftables": "NONE",
+        "nodeport-localhost-disabled": "DNAT",
+        "nodeport-localhost-nftables": "DNAT",
+        "nodeport-secondary-ip-iptables": "NONE",
+        "lb-source-range-no-endpoints-iptables": "DROP",
+        "itp-local-none-on-node": "REJECT",
+        "ipv6-localhost-nodeport-never": "DNAT",
+    },
+}
+
+
+@pytest.mark.parametrize("mode", OTHERWISE)
+def test_what_is_not_made_of_rules_differs_where_it_is_known_to(mode):
+    different = {}
+    for name in PROXY_CASES:
+        expected, found = verdicts(name, mode)
+        if found != expected:
+            different[name] = found[0]
+    assert different == OTHERWISE[mode]
 
 
 def report(tmp_path, *cases):
