@@ -13,19 +13,17 @@ from labkit.cni import cni_of
 from labkit.controllers import settle, step
 from labkit.dns.plugin import Names
 from labkit.errors import NotFound
+from labkit.policies import Policies
 from labkit.proxy import mode_of, service_ports, without_stale
 
 if TYPE_CHECKING:
-    from labkit.api.core import PortProtocol
     from labkit.kernel.conntrack import Conntrack
     from labkit.kernel.netns import Network
     from labkit.kernel.packet import Protocol
-    from labkit.policy.reach import Reach
     from labkit.traffic.chances import Chances
     from labkit.traffic.connect import Medium
     from labkit.traffic.connection import Connection
     from labkit.traffic.faults import Fault
-    from labkit.traffic.meaning import Allowed
     from labkit.traffic.request import Request
     from labkit.traffic.resolve import Resolution
 
@@ -43,7 +41,7 @@ class Moment(NamedTuple):
     conntrack: Conntrack
 
 
-class Cluster:
+class Cluster(Policies):
     """A cluster in memory; every change is an act that `undo` takes back with all that followed.
 
     Args:
@@ -276,21 +274,6 @@ class Cluster:
 
         how: dict[str, Any] = {"protocol": protocol, "conntrack": self.conntrack}
         return outcomes(self.state, self.network, source, target, **self._where(how))
-
-    def allowed(self, source: str, target: str, *, protocol: PortProtocol = "TCP") -> Allowed:
-        """What the policies mean for one connection, under any CNI; `enforced` says if it heeds."""
-        from labkit.traffic.meaning import allowed
-
-        how: dict[str, Any] = {"namespace": self.namespace, "lines": self.lines}
-        return allowed(self.state, source, target, protocol=protocol, **how)
-
-    def reachability(
-        self, port: int, protocol: PortProtocol = "TCP", *, system: bool = False
-    ) -> Reach:
-        """What the policies mean for every pair of pods on one port of the receiver."""
-        from labkit.policy.reach import reachability
-
-        return reachability(self.state, port, protocol, system=system)
 
     # --- below the surface -----------------------------------------------------------------
 

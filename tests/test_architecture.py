@@ -27,6 +27,7 @@ FLOORS = {
     "controllers": 4,
     "traffic": 4,
     "cluster": 5,
+    "policies": 5,
     "diff": 5,
     "commands": 6,
     "views": 6,
