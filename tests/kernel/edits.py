@@ -79,6 +79,19 @@ def each_rule(name: str, change: Callable[[str, nf.Rule], nf.Rule | None]) -> Ed
     )
 
 
+def sets(name: str, change: Callable[[nf.NftSet], nf.NftSet]) -> Edit:
+    """Every set and map of the nft tables becomes what `change(set)` makes of it."""
+
+    def changed(netns: Netns) -> Netns:
+        tables = tuple(
+            replace(table, sets={key: change(each) for key, each in table.sets.items()})
+            for table in netns.ruleset.tables
+        )
+        return replace(netns, ruleset=replace(netns.ruleset, tables=tables))
+
+    return lambda n: edited(n, name, changed)
+
+
 def together(*edits: Edit) -> Edit:
     def all_of_them(network: Network) -> Network:
         for edit in edits:

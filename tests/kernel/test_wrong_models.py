@@ -7,6 +7,7 @@ was seen, and at least one of its answers must not fit.
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 from ipaddress import ip_network
 
 import pytest
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from labkit.kernel import netfilter as nf
 from tests.kernel.clusters import Cluster, deployment, network_of, service
-from tests.kernel.edits import each_rule, links, rules, sysctl, together
+from tests.kernel.edits import each_rule, links, rules, sets, sysctl, together
 from tests.kernel.model import Flow, complaints, expected
 from tests.kernel.real import Real
 
@@ -22,7 +23,7 @@ CONNECTIONS = 150
 BRIDGE_NF = "net.bridge.bridge-nf-call-iptables"
 
 
-def cluster() -> Cluster:
+def cluster(mode: str) -> Cluster:
     return Cluster.from_manifests(
         [
             deployment("three", 3, "8080/TCP"),
@@ -33,17 +34,18 @@ def cluster() -> Cluster:
             service("empty", "nobody", 80, 8080, type="NodePort"),
         ],
         nodes=2,
+        proxy_mode=mode,
     )
 
 
-@pytest.fixture(scope="module")
-def observed():
+@cache
+def observed(mode):
     """The correct network, and what really happened to every question."""
-    lab = cluster()
+    lab = cluster(mode)
     network = network_of(lab)
     questions = list(asked_of(lab))
     with Real(network) as real:
-        yield network, {flow: seen_of(real, network, flow) for flow in questions}
+        return network, {flow: seen_of(real, network, flow) for flow in questions}
 
 
 def asked_of(lab):
@@ -53,6 +55,8 @@ def asked_of(lab):
             continue
         for start in (*pods, "node/node-1"):
             yield Flow(start, svc.spec.cluster_ip, 80)
+        yield Flow(pods[0], svc.spec.cluster_ip, 81)
+        yield Flow(pods[0], "10.244.1.1", svc.spec.ports[0].node_port)
         for start in (pods[0], "outside"):
             for node in ("192.168.7.11", "192.168.7.12"):
                 yield Flow(start, node, svc.spec.ports[0].node_port)
@@ -67,8 +71,9 @@ def seen_of(real, network, flow) -> Counter:
     )
 
 
-def test_the_right_model_explains_everything(observed):
-    network, found = observed
+@pytest.mark.parametrize("mode", ["iptables", "nftables"])
+def test_the_right_model_explains_everything(mode):
+    network, found = observed(mode)
     assert disagreements(network, found) == []
 
 
@@ -152,6 +157,75 @@ def pods_are_elsewhere(chain, rule):
     )
 
 
+# --- the same and more in the words of nft ---------------------------------------------------
+
+
+def one_too_many(chain, rule):
+    """A numgen with one more side: the first endpoint is drawn twice as often as the others."""
+    if isinstance(rule.target, nf.RandomDnat):
+        return replace(rule, target=nf.RandomDnat((*rule.target.ends, rule.target.ends[0])))
+    return rule
+
+
+def one_forgotten(chain, rule):
+    if isinstance(rule.target, nf.RandomDnat):
+        return replace(rule, target=nf.RandomDnat(rule.target.ends[:-1]))
+    return rule
+
+
+def no_hairpin_set(chain, rule):
+    asks = any(isinstance(m, nf.Lookup) and m.name == "hairpin-connections" for m in rule.matches)
+    return None if asks else rule
+
+
+def no_external_mark_in_nft(chain, rule):
+    marks = chain.startswith("external-") and isinstance(rule.target, nf.SetMark)
+    return None if marks else rule
+
+
+def always_masqueraded_in_nft(chain, rule):
+    if chain == "services" and says(rule, "masquerade clusterIP traffic"):
+        kept = tuple(m for m in rule.matches if not isinstance(m, nf.Source))
+        return replace(rule, matches=kept)
+    return rule
+
+
+def lets_undefined_ports_pass(chain, rule):
+    return None if chain == "cluster-ips-check" else rule
+
+
+def node_ports_everywhere(chain, rule):
+    kept = tuple(
+        m for m in rule.matches if not (isinstance(m, nf.Lookup) and m.name == "nodeport-ips")
+    )
+    return replace(rule, matches=kept)
+
+
+def target_port_in_nft(chain, rule):
+    if isinstance(rule.target, nf.RandomDnat):
+        ends = tuple(replace(end, port=80) for end in rule.target.ends)
+        return replace(rule, target=nf.RandomDnat(ends))
+    return target_port_is_port(chain, rule)
+
+
+def without_drops(found: nf.NftSet) -> nf.NftSet:
+    """A map that forgot its drops: Local without a pod on the node."""
+    kept = {k: e for k, e in found.elements.items() if e.target != nf.Verdict("DROP")}
+    return replace(found, elements=kept)
+
+
+WRONG_NFT = {
+    "the first endpoint is drawn twice": each_rule("node/", one_too_many),
+    "the last endpoint is forgotten": each_rule("node/", one_forgotten),
+    "no set of pods that reach themselves": each_rule("node/", no_hairpin_set),
+    "a NodePort keeps the client's address": each_rule("node/", no_external_mark_in_nft),
+    "silence in place of a refusal": each_rule("node/", drop_for_reject),
+    "Local forgets to drop": sets("node/", without_drops),
+    "a ClusterIP always masquerades": each_rule("node/", always_masqueraded_in_nft),
+    "the target port is the Service's port": each_rule("node/", target_port_in_nft),
+    "a port that no Service has passes": each_rule("node/", lets_undefined_ports_pass),
+    "node ports on every address": each_rule("node/", node_ports_everywhere),
+}
 WRONG = {
     "every endpoint gets 1/n": rules("node/", equal_chances),
     "no mark for a pod that reaches itself": each_rule("node/", no_hairpin_mark),
@@ -167,7 +241,11 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("edit", WRONG.values(), ids=WRONG)
-def test_a_wrong_model_is_noticed(observed, edit):
-    network, found = observed
+CASES = [("iptables", name, edit) for name, edit in WRONG.items()]
+CASES += [("nftables", name, edit) for name, edit in WRONG_NFT.items()]
+
+
+@pytest.mark.parametrize(("mode", "name", "edit"), CASES, ids=[f"{m}: {n}" for m, n, _ in CASES])
+def test_a_wrong_model_is_noticed(mode, name, edit):
+    network, found = observed(mode)
     assert disagreements(together(edit)(network), found)
