@@ -34,7 +34,6 @@ CLUSTER_SCOPED = {  # kinds that the lab does not model and that have no namespa
     "CSIDriver",
     "ClusterInformation",
     "ClusterIssuer",
-    "ClusterNetworkPolicy",
     "ClusterRole",
     "ClusterRoleBinding",
     "CustomResourceDefinition",
@@ -54,6 +53,7 @@ CLUSTER_SCOPED = {  # kinds that the lab does not model and that have no namespa
     "ValidatingWebhookConfiguration",
 }
 GENERATIONS = {  # kinds whose `metadata.generation` counts changes of the spec
+    "ClusterNetworkPolicy",
     "DaemonSet",
     "Deployment",
     "EndpointSlice",

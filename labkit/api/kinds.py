@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from labkit.api import apps, core, discovery, networking
+from labkit.api import apps, cluster_policy, core, discovery, networking
 from labkit.api.meta import Object
 
 
@@ -58,6 +58,14 @@ KINDS: tuple[Kind, ...] = (
         "networkpolicies",
         networking.NetworkPolicy,
         ("netpol",),
+    ),
+    Kind(
+        "ClusterNetworkPolicy",
+        "policy.networking.k8s.io/v1alpha2",
+        "clusternetworkpolicies",
+        cluster_policy.ClusterNetworkPolicy,
+        ("cnp",),
+        False,
     ),
 )
 

@@ -15,6 +15,7 @@ from labkit.api import syntax
 from labkit.api.syntax import Check, between, one_of
 
 _PROTOCOL = one_of("TCP", "UDP", "SCTP")
+_ACTION = one_of("Accept", "Deny", "Pass")
 _FAMILY = one_of("IPv4", "IPv6")
 _COUNT = between(0)
 _STATUS = one_of("True", "False", "Unknown")
@@ -122,6 +123,15 @@ VALUES: Mapping[str, Callable[[Any], str]] = {
     "NetworkPolicyPort.endPort": syntax.port,
     "IPBlock.cidr": syntax.cidr,
     "IPBlock.except": syntax.cidr,
+    # ClusterNetworkPolicy
+    "ClusterNetworkPolicySpec.tier": one_of("Admin", "Baseline"),
+    "ClusterNetworkPolicySpec.priority": between(0, 1000),
+    "ClusterNetworkPolicyIngressRule.action": _ACTION,
+    "ClusterNetworkPolicyEgressRule.action": _ACTION,
+    "ClusterNetworkPolicyEgressPeer.networks": syntax.cidr,
+    "ClusterNetworkPolicyPort.number": syntax.port,
+    "ClusterNetworkPolicyPortRange.start": syntax.port,
+    "ClusterNetworkPolicyPortRange.end": syntax.port,
     # Ingress
     "IngressSpec.ingressClassName": syntax.dns_subdomain,
     "IngressRule.host": syntax.dns_host,
@@ -144,6 +154,9 @@ KEYS: Mapping[str, Check] = {
     "Secret.stringData": syntax.config_key,
 }
 
+_ONLY_ALLOWS = "can only allow; what no rule allows is closed once a policy selects the pod"
+_NO_REQUESTS = "sees addresses and ports, never what is inside a request"
+_PROTOCOLS = "ports stand under `protocols`, as `- tcp: {destinationPort: {number: …}}`"
 _V1BETA1 = "that was networking.k8s.io/v1beta1; now it is"
 _SELECTOR = "a Service's selector holds the labels themselves, without `{}`"
 
@@ -164,4 +177,20 @@ FIELD_HINTS: Mapping[tuple[str, str], str] = {
     ("NetworkPolicyIngressRule", "to"): "an ingress rule has `from`; `to` is for egress",
     ("NetworkPolicyEgressRule", "from"): "an egress rule has `to`; `from` is for ingress",
     ("NetworkPolicyPeer", "cidr"): "`cidr` stands under `ipBlock`",
+    **{
+        (f"NetworkPolicy{place}", key): f"a NetworkPolicy {can}"
+        for place in ("Spec", "IngressRule", "EgressRule", "Port", "Peer")
+        for key, can in {
+            "deny": _ONLY_ALLOWS,
+            "action": _ONLY_ALLOWS,
+            "path": _NO_REQUESTS,
+            "method": _NO_REQUESTS,
+            "host": _NO_REQUESTS,
+        }.items()
+    },
+    ("ClusterNetworkPolicySpec", "podSelector"): "whom it is about stands under `subject`",
+    ("ClusterNetworkPolicyIngressRule", "ports"): _PROTOCOLS,
+    ("ClusterNetworkPolicyEgressRule", "ports"): _PROTOCOLS,
+    ("ClusterNetworkPolicyIngressPeer", "networks"): "only an egress rule can name networks",
+    ("ClusterNetworkPolicyIngressPeer", "nodes"): "only an egress rule can name nodes",
 }

@@ -1,6 +1,7 @@
 """Which fields each kind has, and the walk that compares a manifest with them.
 
-The fields come from `data/schema/kubernetes.json`, cut from Kubernetes' own OpenAPI document.
+The fields come from `data/schema/`: Kubernetes' own kinds, cut from its OpenAPI document, and a
+file for each further API, after its CustomResourceDefinition.
 """
 
 from __future__ import annotations
@@ -12,12 +13,17 @@ from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
-from labkit.api import relations_networking, relations_workloads, syntax
+from labkit.api import relations_networking, relations_policies, relations_workloads, syntax
 from labkit.api.datafiles import data_file
 from labkit.api.rules import FIELD_HINTS, KEYS, VALUES
 from labkit.api.syntax import nearest, quoted
 
-TYPES = {**relations_workloads.TYPES, **relations_networking.TYPES}
+FILES = ("kubernetes.json", "network-policy-api.json")
+TYPES = {
+    **relations_workloads.TYPES,
+    **relations_networking.TYPES,
+    **relations_policies.TYPES,
+}
 
 
 class Report(Protocol):
@@ -83,8 +89,16 @@ def _youth(version: str) -> tuple[bool, str]:
 
 @lru_cache(maxsize=1)
 def schema() -> Schema:
-    """Read when the first manifest is."""
-    return msgspec.json.decode(data_file("schema", "kubernetes.json").read_bytes(), type=Schema)
+    """All files as one, with the release of Kubernetes; read when the first manifest is."""
+    first, *others = (
+        msgspec.json.decode(data_file("schema", name).read_bytes(), type=Schema) for name in FILES
+    )
+    return Schema(
+        first.release,
+        {**first.kinds, **{k: v for other in others for k, v in other.kinds.items()}},
+        {**first.served, **{k: v for other in others for k, v in other.served.items()}},
+        {**first.types, **{k: v for other in others for k, v in other.types.items()}},
+    )
 
 
 class Place(NamedTuple):

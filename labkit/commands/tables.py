@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from labkit.api import apps, core, discovery, networking
+from labkit.api import apps, cluster_policy, core, discovery, networking
 from labkit.api.acts import resource_of
 from labkit.api.meta import Custom, Object
 from labkit.api.objects import encode
@@ -170,6 +170,10 @@ def _policy(obj: networking.NetworkPolicy, look: Look) -> Sequence[object]:
     return obj.name, cells.selector_text(obj.spec.pod_selector), _age(obj, look)
 
 
+def _cluster_policy(obj: cluster_policy.ClusterNetworkPolicy, look: Look) -> Sequence[object]:
+    return obj.name, obj.spec.tier, obj.spec.priority, _age(obj, look)
+
+
 def _class(obj: networking.IngressClass, look: Look) -> Sequence[object]:
     return obj.name, obj.spec.controller, NONE, _age(obj, look)
 
@@ -216,6 +220,7 @@ TABLES: dict[type[Object], tuple[str, str, Cells]] = {
     apps.Job: ("NAME STATUS COMPLETIONS DURATION AGE", WORKLOAD, _job),
     discovery.EndpointSlice: ("NAME ADDRESSTYPE PORTS ENDPOINTS AGE", "", _slice),
     networking.NetworkPolicy: ("NAME POD-SELECTOR AGE", "", _policy),
+    cluster_policy.ClusterNetworkPolicy: ("NAME TIER PRIORITY AGE", "", _cluster_policy),
     networking.Ingress: ("NAME CLASS HOSTS ADDRESS PORTS AGE", "", _ingress),
     networking.IngressClass: ("NAME CONTROLLER PARAMETERS AGE", "", _class),
     Custom: ("NAME AGE", "", _plain),

@@ -11,7 +11,7 @@ from labkit.errors import ManifestError
 
 KEPT = {
     "Gateway API": "gateway.networking.k8s.io/v1 Gateway",
-    "network-policy-api": "policy.networking.k8s.io/v1alpha2 ClusterNetworkPolicy",
+    "network-policy-api": "policy.networking.k8s.io/v1alpha1 AdminNetworkPolicy",
     "volume snapshots": "snapshot.storage.k8s.io/v1 VolumeSnapshot",
     "a kind of the same name in another group": "projectcalico.org/v3 NetworkPolicy",
     "Istio": "networking.istio.io/v1 VirtualService",
