@@ -16,12 +16,15 @@ from labkit.api.objects import encode
 from labkit.api.state import Key, State
 from labkit.cluster import Cluster
 from labkit.kernel import text
+from labkit.kernel.bpf import service_list
 from labkit.kernel.ipsets import ipset_save
+from labkit.kernel.ipvs import ipvsadm_list
 from labkit.kernel.netns import Netns, Network
 from labkit.traffic.connect import connect
 
 SERVER_SIDE = {"uid", "resourceVersion", "creationTimestamp", "generation", LAST_APPLIED}
 MOST_PAIRS = 2500  # above it, reachability is not compared
+MOST_ROWS = 4  # of one side of a table, in the text
 PRINTERS: Mapping[str, Callable[[Netns], str]] = {
     "ip addr": text.ip_addr,
     "ip route": text.ip_route,
@@ -30,6 +33,10 @@ PRINTERS: Mapping[str, Callable[[Netns], str]] = {
     "ipset save": lambda netns: ipset_save(netns.ruleset.sets.values()),
     "iptables-save": text.iptables_save,
     "nft list ruleset": text.nft_list_ruleset,
+    "ipvsadm -Ln": lambda netns: (
+        ipvsadm_list(netns.virtual_servers) if netns.virtual_servers else ""
+    ),
+    "cilium-dbg service list": lambda netns: service_list(netns.maps) if netns.maps else "",
 }
 
 
@@ -111,6 +118,10 @@ def _fields(old: Any, new: Any, path: str) -> Iterator[str]:
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for i, pair in enumerate(zip(old, new, strict=True)):
             yield from _fields(*pair, f"{path}[{i}]")
+    elif all(isinstance(x, str) and "\n" in x for x in (old, new)):
+        lines = old.splitlines(), new.splitlines()
+        changed = (" / ".join(x.strip() for x in _without(*p)) for p in (lines, lines[::-1]))
+        yield f"{path}: {' -> '.join(each or '(no line)' for each in changed)}"
     else:
         yield f"{path}: {_short(old)} -> {_short(new)}"
 
@@ -220,13 +231,29 @@ def _lines(found: Diff) -> Iterator[str]:
         yield from (f"    {field}" for field in change.fields)
     if found.tables:
         yield f"tables: {len(found.tables)} differ"
-    for table in found.tables:
-        yield f"  {table.netns}, {table.command}"
-        yield from (f"    - {row}" for row in table.only_a)
-        yield from (f"    + {row}" for row in table.only_b)
+    for (command, *rows), names in _alike(found.tables).items():
+        yield f"  {', '.join(names)}, {command}"
+        yield from _some("-", rows[0])
+        yield from _some("+", rows[1])
     if found.reachability:
         yield f"reachability: {len(found.reachability)} cells differ"
     for cell in found.reachability:
         yield f"  {cell.source} -> {cell.target}: {cell.a} -> {cell.b}"
     if found.skipped:
         yield found.skipped
+
+
+def _alike(tables: Sequence[TableChange]) -> dict[tuple[Any, ...], list[str]]:
+    """What changed in a table, with the names of all machines on which it did so."""
+    found: dict[tuple[Any, ...], list[str]] = {}
+    for table in tables:
+        found.setdefault((table.command, table.only_a, table.only_b), []).append(table.netns)
+    return found
+
+
+def _some(sign: str, rows: Sequence[str]) -> Iterator[str]:
+    """The first rows of one side; all of them stand in `tables`."""
+    shown = rows if len(rows) <= MOST_ROWS + 1 else rows[:MOST_ROWS]
+    yield from (f"    {sign} {row}" for row in shown)
+    if len(shown) < len(rows):
+        yield f"    {sign} and {len(rows) - len(shown)} more"

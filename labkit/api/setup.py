@@ -15,11 +15,12 @@ from labkit.api.admission import admit
 from labkit.api.allocation import Network
 from labkit.api.merge import LAST_APPLIED, noted
 from labkit.api.state import ClusterConfig, Event, Key, State
-from labkit.api.store import write
-from labkit.api.system import dns_ip, named, system_manifests
+from labkit.api.store import Delete, write
+from labkit.api.system import NO_KUBE_PROXY, dns_ip, named, system_manifests
 from labkit.errors import Conflict, LabError, NotFound
 
 SERVER_SIDE = ("uid", "resourceVersion", "creationTimestamp", "generation", "selfLink")
+NO_NODE_LOCAL_DNS = ("ipvs", "ebpf", "none")  # these hold the DNS Service's address themselves
 SAME_ADDRESSES = {"proxy_mode", "proxy_options"}  # options that a running cluster may change
 
 
@@ -81,6 +82,11 @@ def configured(config: ClusterConfig, options: Mapping[str, Any]) -> ClusterConf
             ip_network(cidr)
     except (msgspec.ValidationError, ValueError) as error:
         raise LabError(f"cluster option: {error}; see labkit.api.state.ClusterConfig") from None
+    if new.node_local_dns and new.proxy_mode in NO_NODE_LOCAL_DNS:
+        raise LabError(
+            f"node_local_dns: the lab has it beside kube-proxy's modes iptables and nftables, "
+            f"not beside {new.proxy_mode}; choose one of the two"
+        )
     return new
 
 
@@ -103,12 +109,20 @@ def changed(
 
 
 def _reproxied(state: State, config: ClusterConfig) -> tuple[State, tuple[Event, ...]]:
+    """kube-proxy told of its new mode; gone where the new mode has none, back where it had."""
     same = State(config, state.objects, state.revision, state.now, state.gone)
+    own = {k: m for m in system_manifests(config, ()) if _is_proxys(k := key_for(m, "default"))}
+    if not own:
+        return write(same, "lab", [Delete(k) for k in state.objects if _is_proxys(k)])
     key = Key("ConfigMap", "kube-system", "kube-proxy")
-    if key not in state.objects:
-        return same, ()
-    text = next(m for m in system_manifests(config, ()) if key_for(m, "default") == key)
-    return write(same, "lab", (admit(same, text),))
+    if state.config.proxy_mode in NO_KUBE_PROXY:
+        return write(same, "lab", [admit(same, manifest) for manifest in own.values()])
+    return write(same, "lab", [admit(same, own[key])] if key in state.objects else [])
+
+
+def _is_proxys(key: Key) -> bool:
+    kinds = ("ConfigMap", "DaemonSet", "ServiceAccount")
+    return key.kind in kinds and (key.namespace, key.name) == ("kube-system", "kube-proxy")
 
 
 def _bare(state: State, key: Key, ranges: Sequence[Network]) -> dict[str, Any]:

@@ -255,6 +255,15 @@ def test_a_fork_with_other_ranges_gives_other_addresses(lab):
     assert str(lab.get("pod/web").status.pod_ip) == "10.244.2.2"
 
 
+def test_kube_proxy_leaves_with_the_mode_that_has_none_and_comes_back(lab):
+    proxies = {"selector": "k8s-app=kube-proxy", "namespace": "kube-system"}
+    without = lab.fork(proxy_mode="ebpf")
+    assert without.list("pods", **proxies) == ()
+    again = without.fork(proxy_mode="nftables")
+    assert len(again.list("pods", **proxies)) == len(lab.list("nodes"))
+    assert again.get("pod/web").status.pod_ip == lab.get("pod/web").status.pod_ip
+
+
 def test_a_fork_with_another_backend_keeps_all_that_it_can(lab):
     fork = lab.fork(cni_options={"backend": "host-gw"})
     changed = diff(lab, fork)
