@@ -11,7 +11,7 @@ from labkit.api.state import Key, State
 if TYPE_CHECKING:
     from labkit.api.core import PortProtocol
     from labkit.policy.reach import Reach
-    from labkit.traffic.meaning import Allowed
+    from labkit.traffic.meaning import Allowed, Explanation
 
 
 class Policies(ABC):
@@ -32,10 +32,17 @@ class Policies(ABC):
         how: dict[str, Any] = {"namespace": self.namespace, "lines": self.lines}
         return allowed(self.state, source, target, protocol=protocol, **how)
 
+    def explain(self, source: str, target: str, protocol: PortProtocol = "TCP") -> Explanation:
+        """Why a connection may open or not, in sentences; `target` may be a Service, too."""
+        from labkit.traffic.meaning import explained
+
+        how: dict[str, Any] = {"namespace": self.namespace, "lines": self.lines}
+        return explained(self.state, source, target, protocol=protocol, **how)
+
     def reachability(
         self, port: int, protocol: PortProtocol = "TCP", *, system: bool = False
     ) -> Reach:
         """What the policies mean for every pair of pods on one port of the receiver."""
         from labkit.policy.reach import reachability
 
-        return reachability(self.state, port, protocol, system=system)
+        return reachability(self.state, port, protocol, system=system, lines=self.lines)

@@ -27,7 +27,7 @@ def explain(verdict: Verdict, lines: Lines, reading: Reading) -> str:
     rows = [f"{head}: {flow.source.title} -> {flow.destination.title}, {flow.protocol} {flow.port}"]
     for word, side in sides:
         rows.append(f"  {word:8}  {side.end.title:{width}}  {_standing(side)}")
-        rows += [f"            {row}" for row in _rules(side, flow, lines, reading)]
+        rows += [f"            {row}" for row in rules(side, flow, lines, reading)]
     return "\n".join(rows)
 
 
@@ -39,7 +39,7 @@ def _standing(side: Side) -> str:
     return f"{state}: isolated by {names}" + ("" if side.allowed else "; no rule matches")
 
 
-def _rules(side: Side, flow: Flow, lines: Lines, reading: Reading) -> Iterator[str]:
+def rules(side: Side, flow: Flow, lines: Lines, reading: Reading) -> Iterator[str]:
     """The rule that lets the flow in; where none does, what every rule misses."""
     for result in side.rules:
         if result.matches:

@@ -16,20 +16,36 @@ from labkit.api.core import Pod, PortProtocol
 from labkit.api.names import SYSTEM
 from labkit.api.state import State
 from labkit.policy.ends import pod_end
+from labkit.policy.explain import Lines
 from labkit.policy.index import Bits
 from labkit.policy.matcher import DEFAULT, Flow, Verdict, judge
 from labkit.policy.reading import Reading
+from labkit.policy.sentences import sentence
 from labkit.policy.sides import Sides
 
 if TYPE_CHECKING:
     import pandas
 
 
+class Change(msgspec.Struct, frozen=True):
+    """One pair that is open now and was not, or the other way round; `why` is what decides now."""
+
+    source: str
+    destination: str
+    opened: bool
+    why: str
+
+    def __str__(self) -> str:
+        word = "opened" if self.opened else "closed"
+        return f"{word}  {self.source} to {self.destination}: {self.why}"
+
+
 class Reach(msgspec.Struct, frozen=True, kw_only=True):
     """Who reaches whom on one port, as far as policies go: `rows` send, `columns` receive.
 
     `pods` are sorted by namespace and name; `class_of` gives each pod's class and `rows[c]` the
-    classes that class c may open connections to. A pod always reaches itself.
+    classes that class c may open connections to. A pod always reaches itself. `lines` says
+    where the parts of manifests stand, for the reasons.
     """
 
     state: State
@@ -39,6 +55,17 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     pods: tuple[Pod, ...]
     class_of: tuple[int, ...]
     rows: tuple[Bits, ...]
+    lines: Lines = msgspec.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        from labkit.policy.told import told
+
+        return told(self)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The pods as verdicts call them: `default/frontend`."""
+        return tuple(pod_end(self.state, pod, self.reading).title for pod in self.pods)
 
     def open(self, source: int, destination: int) -> bool:
         """Whether pod number `source` may open a connection to pod number `destination`."""
@@ -73,11 +100,34 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
         flow = Flow(sender, receiver, self.protocol, self.port)
         return judge(self.state, flow, self.reading)
 
+    def reason(self, source: int, destination: int) -> str:
+        """What decides on one pair, in one sentence with the policy's name and its line."""
+        return sentence(self.why(source, destination), self.lines, self.reading)
+
+    def diff(self, other: Reach) -> tuple[Change, ...]:
+        """The pairs of pods of both whose verdict in `other` is another, with what decides there.
+
+        `other` is the later one: `before.diff(after)` tells what opened and what closed.
+        """
+        known = {(p.namespace, p.name): n for n, p in enumerate(self.pods)}
+        both = [
+            (n, known[p.namespace, p.name])
+            for n, p in enumerate(other.pods)
+            if (p.namespace, p.name) in known
+        ]
+        names = other.names
+        return tuple(
+            Change(names[a], names[b], now, other.reason(a, b))
+            for a, was_a in both
+            for b, was_b in both
+            if (now := other.open(a, b)) != self.open(was_a, was_b)
+        )
+
     def frame(self) -> pandas.DataFrame:
-        """Rows send, columns receive; labels `namespace/pod`, cells bool."""
+        """Rows send, columns receive; labels as in `names`, cells bool."""
         import pandas
 
-        labels = [f"{p.namespace}/{p.name}" for p in self.pods]
+        labels = list(self.names)
         count = range(len(labels))
         cells = [[self.open(a, b) for b in count] for a in count]
         return pandas.DataFrame(cells, index=labels, columns=labels, dtype=bool)
@@ -90,10 +140,11 @@ def reachability(
     *,
     system: bool = False,
     reading: Reading = DEFAULT,
+    lines: Lines | None = None,
 ) -> Reach:
     """What all policies together mean for every pair of pods on one port of the receiver.
 
-    `system` counts the pods of the system's namespaces too.
+    `system` counts the pods of the system's namespaces too; `lines` as in `Reach`.
     """
     pods = [p for p in state.list(Pod) if p.addresses and (system or p.namespace not in SYSTEM)]
     sides = Sides(state, pods, port, protocol, reading)
@@ -108,4 +159,5 @@ def reachability(
         pods=tuple(pods),
         class_of=tuple(number[p.namespace, p.name] for p in pods),
         rows=sides.rows(),
+        lines=dict(lines or {}),
     )

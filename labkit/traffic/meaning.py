@@ -9,12 +9,14 @@ import msgspec
 from labkit.api.core import PortProtocol
 from labkit.api.state import State
 from labkit.cni import cni_of
-from labkit.errors import CommandError
+from labkit.errors import CommandError, NotFound
 from labkit.policy.ends import End, address_end, pod_end
 from labkit.policy.explain import Lines, explain
 from labkit.policy.matcher import DEFAULT, Flow, Verdict, judge
 from labkit.policy.reading import Reading
-from labkit.traffic.places import resolve_place, split_port
+from labkit.policy.sentences import tell
+from labkit.proxy import service_ports
+from labkit.traffic.places import resolve_place, resolve_target, split_port
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -88,6 +90,54 @@ def allowed(
     if not verdict.allowed and not enforced:
         words += f"\n  but {state.config.cni} enforces no policy: the connection opens all the same"
     return Allowed(verdict, enforced, words)
+
+
+class Explanation(msgspec.Struct, frozen=True):
+    """The reasons of a verdict in sentences; True or False in a condition, as `Allowed` is."""
+
+    verdict: Verdict
+    words: str
+
+    def __bool__(self) -> bool:
+        return self.verdict.allowed
+
+    def __repr__(self) -> str:
+        return self.words
+
+
+def explained(
+    state: State,
+    source: str,
+    target: str,
+    *,
+    namespace: str,
+    protocol: PortProtocol = "TCP",
+    lines: Lines,
+) -> Explanation:
+    """Why policies let a connection open or not: which rule, which line, whom it would let pass.
+
+    `target` may be a Service, too: it stands for its first endpoint, as a packet meets a policy
+    after the Service was left. Arguments and errors else as `allowed`.
+    """
+    first = ""
+    if target.startswith("svc/"):
+        asked, target = target, _behind(state, target, namespace, protocol)
+        first = f"{asked} stands for {target}: the address is rewritten before the pod's door.\n"
+    found = allowed(state, source, target, namespace=namespace, protocol=protocol, lines=lines)
+    words = tell(found.verdict, lines, DEFAULT)
+    if not found and not found.enforced:
+        words += f"\nBut {state.config.cni} enforces no policy: the connection opens all the same."
+    return Explanation(found.verdict, f"{first}{words}")
+
+
+def _behind(state: State, target: str, namespace: str, protocol: PortProtocol) -> str:
+    """The address and port of a Service's first endpoint."""
+    goal = resolve_target(state, target, namespace=namespace, protocol=protocol)
+    wanted = (goal.address, goal.port, protocol)
+    for port in service_ports(state):
+        if (port.cluster_ip, port.port, port.protocol) == wanted and port.endpoints:
+            return f"{port.endpoints[0].address}:{port.endpoints[0].port}"
+    raise NotFound(f"{target}: no endpoint stands behind it, so there is no door to judge")
 
 
 def _end(state: State, text: str, namespace: str, reading: Reading) -> End:
