@@ -1,11 +1,13 @@
 """The widgets' halves that live in the browser. Importing this loads anywidget.
 
 Everything is sent once; the kernel hears of `step` and `value` but is never asked, so a widget
-works as fast as the browser and needs no outside host.
+works as fast as the browser and needs no outside host. `Lookup` alone asks the kernel, since a
+name that somebody types cannot be sent before.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import anywidget
@@ -153,6 +155,61 @@ function render({ model, el }) {
 }
 export default { render };
 """
+LOOKUP_CSS = f"""{BASE}
+.lk.lookup label{{display:flex;gap:8px;align-items:center;color:{FILL["ink"]}}}
+.lk.lookup select,.lk.lookup input,.lk.lookup button{{font:inherit;color:{FILL["ink"]};background:{FILL["paper"]};border:1px solid {FILL["line"]};border-radius:4px;height:28px;padding:0 8px;margin:0;box-sizing:border-box}}
+.lk.lookup input,.lk.lookup button{{font:12px/1.4 ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace}} .lk.lookup input{{width:270px;max-width:60vw}}
+.lk.lookup select,.lk.lookup button{{cursor:pointer}} .lk.lookup button:hover{{background:{FILL["wash"]}}}
+.lk.lookup button[aria-pressed=true]{{background:{FILL["go-tint"]};border-color:{FILL["go"]}}}
+.lk.lookup .live{{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);margin:0}}
+"""  # noqa: E501
+LOOKUP_JS = """
+let count = 0;
+function render({ model, el }) {
+  const id = `lk-lookup-${++count}`;
+  el.classList.add("lk", "widget", "lookup");
+  el.innerHTML = `<div class="bar"><label>In<select></select></label>
+    <label>look up<input type="text" spellcheck="false" autocomplete="off"></label></div>
+    <div class="bar" role="group" aria-label="Names to try"></div>
+    <p class="live" aria-live="polite"></p><div class="shown"></div>`;
+  const select = el.querySelector("select"), input = el.querySelector("input");
+  const bar = el.querySelector("[role=group]");
+  select.id = id;
+  model.get("places").forEach((place) => select.append(new Option(place, place)));
+  const set = (trait, value) => { model.set(trait, value); model.save_changes(); };
+  for (const name of model.get("names")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = name;
+    button.addEventListener("click", () => set("name", name));
+    bar.append(button);
+  }
+  const ask = () => { if (input.value.trim()) set("name", input.value.trim()); };
+  select.addEventListener("change", () => set("place", select.value));
+  input.addEventListener("change", ask);
+  el.addEventListener("keydown", (e) => {
+    if (e.key === "Enter" && e.target === input) ask();
+    if (!e.ctrlKey && !e.metaKey && !e.altKey) e.stopPropagation();
+  });
+  let before = "";
+  function show() {
+    const now = model.get("picture");
+    select.value = model.get("place");
+    input.value = model.get("name");
+    [...bar.children].forEach((b) => b.setAttribute("aria-pressed", b.textContent === input.value));
+    if (now === before) return;
+    el.querySelector(".shown").innerHTML = now;
+    if (before) el.querySelector(".live").textContent = model.get("says");
+    before = now;
+    el.dataset.says = model.get("says");
+  }
+  const heard = ["change:picture", "change:name", "change:place"];
+  heard.forEach((event) => model.on(event, show));
+  show();
+  return () => heard.forEach((event) => model.off(event, show));
+}
+export default { render };
+"""
 
 
 class Worded(anywidget.AnyWidget):
@@ -209,4 +266,40 @@ class Choice(Worded):
     def _known(self, proposal: Any) -> str:
         if proposal["value"] not in self.values:
             raise traitlets.TraitError(f"no option `{proposal['value']}`; {', '.join(self.values)}")
+        return str(proposal["value"])
+
+
+class Lookup(Worded):
+    """A name looked up in a place, both chosen by hand; `ask(place, name)` is the kernel's part.
+
+    It gives HTML and a line to be read aloud; `picture` and `says` hold what it gave last.
+    """
+
+    _esm, _css = LOOKUP_JS, LOOKUP_CSS
+    names: Any = traitlets.List().tag(sync=True)
+    places: Any = traitlets.List().tag(sync=True)
+    name = traitlets.Unicode().tag(sync=True)
+    place = traitlets.Unicode().tag(sync=True)
+    picture = traitlets.Unicode().tag(sync=True)
+    says = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, ask: Callable[[str, str], tuple[str, str]], **traits: Any) -> None:
+        self._ask = ask
+        super().__init__(**traits)
+        self.picture, self.says = ask(self.place, self.name)
+
+    @property
+    def moves(self) -> dict[str, tuple[Any, ...]]:
+        """Every prepared value of every control, by trait: what a test has to visit."""
+        return {"name": tuple(self.names), "place": tuple(self.places)}
+
+    @traitlets.observe("name", "place")
+    def _again(self, change: Any) -> None:
+        if self.picture:  # else it is still being made
+            self.picture, self.says = self._ask(self.place, self.name)
+
+    @traitlets.validate("place")
+    def _there(self, proposal: Any) -> str:
+        if proposal["value"] not in self.places:
+            raise traitlets.TraitError(f"no place `{proposal['value']}`; {', '.join(self.places)}")
         return str(proposal["value"])

@@ -13,6 +13,8 @@ from tests.browser.lab import OUTPUTS
 from tests.units.views.faulty import REAL
 from tests.units.views.made import MADE, cluster_ip, dropped
 from tests.units.views.shop import CLUSTERS
+from tests.units.views.test_names import CASES as NAMED
+from tests.units.views.test_names import asking, named
 from tests.units.views.test_ports import CASES as RULERS
 
 pytestmark = pytest.mark.needs("chromium")
@@ -24,6 +26,9 @@ SVGS = {
        for name, make in CLUSTERS.items()},
     **{f"ports, {name}": lambda case=case: views.ports(case[0](), case[1], protocol=case[2]).svg
        for name, case in RULERS.items()},
+    **{f"names, {name}": lambda case=case: views.names(named(*case[:3])).svg
+       for name, case in NAMED.items()},
+    "who asks whom": lambda: views.who_asks(*asking()).svg,
     "system pods": lambda: views.topology(CLUSTERS["shop"](), system=True).svg,
     "compare": lambda: views.compare(cluster_ip(), dropped(), ("before", "after")).svg,
     "compare, equal": lambda: views.compare(cluster_ip(), cluster_ip()).svg,
