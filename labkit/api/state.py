@@ -45,6 +45,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     cni_options: Mapping[str, str] = {}
     proxy_mode: str = "iptables"
     proxy_options: Mapping[str, str] = {}
+    node_local_dns: bool = False
 
 
 class Event(msgspec.Struct, frozen=True):

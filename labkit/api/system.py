@@ -23,7 +23,8 @@ def system_manifests(config: ClusterConfig, given: Sequence[Manifest]) -> list[M
     """The cluster's own objects, without those that the input brings in its own form."""
     words = _words(config, given)
     plugin = f"system-{config.cni.partition('/')[0]}.json"
-    texts = [data_file(name).read_text("utf-8") for name in ("system.json", plugin)]
+    cache = ("system-node-local-dns.json",) if config.node_local_dns else ()
+    texts = [data_file(name).read_text("utf-8") for name in ("system.json", plugin, *cache)]
     found = [m for text in texts for m in msgspec.json.decode(Template(text).substitute(words))]
     brought = {_identity(m) for m in given}
     return [m for m in found if _identity(m) not in brought and _needed(config, m, given)]

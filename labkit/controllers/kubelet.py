@@ -31,8 +31,8 @@ from labkit.api.times import seconds, stamp
 from labkit.cni import cni_of
 from labkit.controllers.binding import clashes
 from labkit.controllers.owned import FINISHED
-from labkit.controllers.readiness import answers
-from labkit.dns.process import fatal
+from labkit.controllers.readiness import ready_after
+from labkit.dns.process import fatal, is_coredns
 from labkit.errors import Exhausted
 
 READY = "labkit.dev/ready"
@@ -73,9 +73,10 @@ def last_words(state: State, pod: Pod) -> dict[str, str]:
 
 def dead_servers(state: State, pod: Pod) -> dict[str, str]:
     """Container -> its last words, for a CoreDNS that cannot start or ends itself."""
-    found = {c.name: c.image for c in pod.spec.containers if "coredns" in c.image}
-    message = fatal(state, pod) if found else ""
-    return dict.fromkeys(found, message) if message else {}
+    if not is_coredns(pod):
+        return {}
+    message = fatal(state, pod)
+    return {pod.spec.containers[0].name: message} if message else {}
 
 
 class _Wiring:

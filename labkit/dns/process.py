@@ -18,6 +18,7 @@ from labkit.api.state import State
 from labkit.dns.corefile import CorefileError
 from labkit.dns.known import known
 from labkit.dns.message import Answer, Query, Record
+from labkit.dns.nodelocal import filled_in, is_node_cache
 from labkit.dns.plugin import Upstream, World
 from labkit.dns.resolvconf import ResolvConf, parse_resolv_conf, pod_resolv_conf
 from labkit.dns.server import Server, load, looping
@@ -42,7 +43,9 @@ class Running(NamedTuple):
 
 
 def is_coredns(pod: Pod) -> bool:
-    return any("coredns" in c.image.rpartition("/")[2] for c in pod.spec.containers)
+    """Does CoreDNS run in it, be it inside node-cache?"""
+    named = any("coredns" in c.image.rpartition("/")[2] for c in pod.spec.containers)
+    return named or is_node_cache(pod)
 
 
 def configuration(state: State, pod: Pod) -> Configuration:
@@ -61,6 +64,8 @@ def configuration(state: State, pod: Pod) -> Configuration:
                 path = f"{place.rstrip('/')}/{item['path']}"
                 text = data.get(item["key"], "")
                 files[path] = files[path.removeprefix(HOME)] = text
+    if is_node_cache(pod):
+        return Configuration(filled_in(files.get("Corefile.base", ""), state, pod), files)
     return Configuration(files.get("Corefile", ""), files)
 
 

@@ -35,6 +35,7 @@ from labkit.kernel.rows import conntrack_row
 from labkit.kernel.rules_text import rule_text
 from labkit.kernel.tracking import (
     INVALID,
+    UNTRACKED,
     free_reply,
     seen,
     track,
@@ -79,9 +80,9 @@ def family(packet: Packet) -> str:
 
 def begin(journey: Journey, at: At) -> None:
     """Which connection the packet belongs to; one that came over `lo` knows already."""
-    if at.tracked is not None:
-        return
     name = at.here.netns.name
+    if at.tracked is not None or name in journey.untracked:
+        return
     tracked = track(journey.entries(name), at.packet, journey.now)
     if tracked is None or not tracked.known or tracked.related:
         at.tracked = tracked
@@ -234,8 +235,10 @@ def tell_restore(journey: Journey, at: At, after: Packet, half: str) -> None:
 
 def decide(journey: Journey, at: At, table: Table, base: Chain) -> Decision:
     packet = at.packet
-    states = INVALID if at.tracked is None else at.tracked.states
-    entries = journey.entries(at.here.netns.name)
+    name = at.here.netns.name
+    unknown = UNTRACKED if name in journey.untracked else INVALID
+    states = unknown if at.tracked is None else at.tracked.states
+    entries = journey.entries(name)
     view = Seen(
         at.here,
         packet,
@@ -245,7 +248,7 @@ def decide(journey: Journey, at: At, table: Table, base: Chain) -> Decision:
         at.in_device,
         at.out_device,
         states,
-        lambda name: knows(entries, name, packet.src, journey.now),
+        lambda recent: knows(entries, recent, packet.src, journey.now),
     )
     decision = journey.decide(table, base, view, packet.mark)
     journey.rules += decision.visited
@@ -266,6 +269,11 @@ def chain(journey: Journey, at: At, stage: Stage) -> End | None:
     decision = decide(journey, at, base.table, base.chain)
     tell_marks(journey, at, decision, base.table.name)
     name, table = at.here.netns.name, base.table.name
+    if decision.untracked is not None:
+        journey.untracked.add(name)
+        why = rule_text(decision.untracked, base.chain.name)
+        says = "Connection tracking looks away, so no rule of NAT rewrites this packet here."
+        journey.hop(name, at.hook, "accept", why, says, at.packet, table=table)
     why = verdict_text(base.chain.name, decision, at.packet)
     if decision.target == Verdict("ACCEPT"):
         if decision.rule is not None:

@@ -21,6 +21,7 @@ from labkit.kernel.netfilter import (
     Destination,
     Jump,
     Marking,
+    NoTrack,
     RandomDnat,
     RandomJump,
     Recent,
@@ -53,7 +54,8 @@ class Decision(msgspec.Struct, frozen=True):
 
     `rule` is the one that decided, None where the chain's policy did; `path` the chains from
     the base chain to the one that decided; `visited` how many rules were looked at; `tool`
-    says in whose words the rules are written, `remembered` which lists the source enters.
+    says in whose words the rules are written, `remembered` which lists the source enters, and
+    `untracked` the rule that hides the packet from connection tracking.
     """
 
     target: Target
@@ -64,6 +66,7 @@ class Decision(msgspec.Struct, frozen=True):
     visited: int
     tool: str = "iptables"
     remembered: tuple[Remember, ...] = ()
+    untracked: Rule | None = None
 
 
 class Line(msgspec.Struct):
@@ -106,6 +109,7 @@ class Branch(msgspec.Struct):
     marked: tuple[Marked, ...]
     visited: int
     remembered: tuple[Remember, ...] = ()
+    untracked: Rule | None = None
     side: int | None = None  # which side of the rule at `start` this branch takes
 
 
@@ -172,6 +176,9 @@ def plain_target(
         return verdict(table, target.name, target.fields, seen.packet, seen.protocol)
     if isinstance(target, SetMark):
         set_mark(at, target, rule)
+        return None
+    if isinstance(target, NoTrack):
+        at.untracked = at.untracked or rule
         return None
     return target
 
@@ -245,7 +252,15 @@ def go_back(at: Branch) -> bool:
 
 def decision(table: Table, at: Branch, target: Target, rule: Rule | None) -> Decision:
     return Decision(
-        target, rule, at.path, at.mark, at.marked, at.visited, table.tool, at.remembered
+        target=target,
+        rule=rule,
+        path=at.path,
+        mark=at.mark,
+        marked=at.marked,
+        visited=at.visited,
+        tool=table.tool,
+        remembered=at.remembered,
+        untracked=at.untracked,
     )
 
 

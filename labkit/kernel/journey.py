@@ -117,6 +117,7 @@ class Journey:
         self.now = now
         self.before = conntrack
         self.changed: dict[str, list[Entry]] = {}
+        self.untracked: set[str] = set()  # namespaces whose rules hid the packet from conntrack
         self.half_open: list[tuple[str, Entry]] = []  # SYN,ACK passed: namespace, entry
         self.hops: list[Hop] = []
         self.frames: list[Frame] = []

@@ -224,6 +224,10 @@ class SetMark(msgspec.Struct, frozen=True):
     mask: int
 
 
+class NoTrack(msgspec.Struct, frozen=True):
+    """`-j NOTRACK`: connection tracking, and with it NAT, passes the packet by on this machine."""
+
+
 class Dnat(msgspec.Struct, frozen=True):
     """`-j DNAT --to-destination 10.244.1.5:8080`"""
 
@@ -284,6 +288,7 @@ Target = (
     | Verdict
     | Reject
     | SetMark
+    | NoTrack
     | Dnat
     | Snat
     | Masquerade

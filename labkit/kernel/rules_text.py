@@ -157,6 +157,7 @@ TARGETS: dict[type, Callable[..., list[str]]] = {
     nf.Verdict: lambda t: ["-j", t.name],
     nf.Reject: lambda t: ["-j", "REJECT", "--reject-with", t.reason],
     nf.SetMark: lambda t: ["-j", "MARK", "--set-xmark", f"0x{t.value:x}/0x{t.mask:x}"],
+    nf.NoTrack: lambda t: ["-j", "NOTRACK"],
     nf.Dnat: dnat_text,
     nf.Snat: lambda t: ["-j", "SNAT", "--to-source", str(t.address)],
     nf.Masquerade: lambda t: ["-j", "MASQUERADE", *(["--random-fully"] if t.random_fully else [])],

@@ -56,7 +56,7 @@ class Tracked(msgspec.Struct, frozen=True):
         return self.entry.original if self.is_reply else self.entry.reply
 
 
-INVALID = frozenset({"INVALID"})
+INVALID, UNTRACKED = frozenset({"INVALID"}), frozenset({"UNTRACKED"})
 BOTH = frozenset({"dst", "src"})
 
 

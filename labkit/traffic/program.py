@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from labkit.api.names import title_of
 from labkit.api.state import State
 from labkit.cni import base, cni_of
+from labkit.dns.nodelocal import node_local_parts
 from labkit.kernel.netns import Netns, Network, Part, merge
 from labkit.policy.compile import enforcement
 from labkit.proxy import proxy_parts
@@ -29,7 +30,8 @@ def _program(state: State) -> Network:
     if cni.enforces_policies:
         pods = {view.netns: view.pods for view in base.views(state)}
         after.append(enforcement(state, pods, cni.device))
-    sources = (machine_parts(state), *after)
+    rules, devices = node_local_parts(state)
+    sources = (rules, machine_parts(state), *after, devices)
     parts: dict[str, list[Part]] = {}
     for source in (*sources, _sockets(state)):
         for name, part in source.items():

@@ -81,6 +81,8 @@ def said(hop: Hop, answer: bool) -> str:
         return f"a process listens on {hop.after.dport}"
     if hop.stage == "socket" and hop.action == "accept" and answer:
         return f"the client {_news(hop)}"
+    if hop.why.endswith("-j NOTRACK"):
+        return short(hop.why)
     if hop.action == "accept" and hop.stage != "socket" and ESTABLISHED not in hop.why:
         return hop.says.rstrip(".")  # the rule's own words: a mark's row tells nobody anything
     return short(hop.why)
