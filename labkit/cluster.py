@@ -10,7 +10,7 @@ from labkit.api import acts, find, manifests, setup
 from labkit.api.acts import Applied
 from labkit.api.state import ClusterConfig, Event, Key, State
 from labkit.cni import cni_of
-from labkit.controllers import settle, step
+from labkit.controllers import passing, ripening, settle, step
 from labkit.dns.plugin import Names
 from labkit.errors import NotFound
 from labkit.policies import Policies
@@ -88,6 +88,7 @@ class Cluster(Policies):
         lab._remember(state, events)
         lab._note_lines(loaded)
         return lab
+        lab._extend(ripening(lab.state), 1, ())
 
     # --- what is there ---------------------------------------------------------------------
 
@@ -152,10 +153,13 @@ class Cluster(Policies):
         """`kubectl replace -f`: NotFound if an object is not there."""
         return self._with_manifests(acts.replace, source)
 
-    def delete(self, *texts: str) -> tuple[Applied, ...]:
-        """Deletes `svc/backend`, `pod/pay/payments` and so on, with all that depends on them."""
+    def delete(self, *texts: str, grace: int | None = None) -> tuple[Applied, ...]:
+        """Deletes `svc/backend`, `pod/pay/payments` and so on, with all that depends on them.
+
+        Pods whose programs take time to stop get `grace` seconds, None for what they say.
+        """
         keys = [find.key_at(self.state, text, self.namespace) for text in texts]
-        done = acts.delete(self.state, keys)
+        done = acts.delete(self.state, keys, grace)
         self._remember(done.state, done.events)
         return done.lines
 
@@ -168,7 +172,9 @@ class Cluster(Policies):
 
     def wait(self, seconds: float) -> float:
         """Lets the cluster's clock run; returns its new time in seconds since the start."""
-        self._remember(self.state.at_time(self.state.now + seconds), ())
+        until = self.state.now + seconds
+        passes = [(self.state.at_time(until), ())] if self._paused else passing(self.state, until)
+        self._extend(passes, self._moments[-1].act + 1, self.faults)
         return self.state.now
 
     def pause(self) -> None:
@@ -228,6 +234,7 @@ class Cluster(Policies):
         fork._remember(state, events)
         return fork
 
+        fork._extend(ripening(fork.state), 1, ())
     # --- traffic ---------------------------------------------------------------------------
 
     def trace(self, source: str, target: str, **how: Any) -> Connection:

@@ -159,8 +159,11 @@ def _bare(obj: Object) -> Any:
     return shown
 
 
-def delete(state: State, keys: Sequence[Key]) -> Outcome:
+def delete(state: State, keys: Sequence[Key], grace: int | None = None) -> Outcome:
     """Deletes the objects; what depends on them follows by the controllers.
+
+    Args:
+        grace: seconds that pods get to stop, in place of their own `terminationGracePeriodSeconds`.
 
     Raises:
         Conflict: a namespace that the API server never lets go; nothing is deleted then.
@@ -170,7 +173,7 @@ def delete(state: State, keys: Sequence[Key]) -> Outcome:
             what = "is forbidden: this namespace may not be deleted"
             raise Conflict(f'namespaces "{key.name}" {what}')
     lines = tuple(Applied(key, resource_of(state.objects[key]), "deleted") for key in keys)
-    after, events = write(state, "kubectl", (Delete(key) for key in keys))
+    after, events = write(state, "kubectl", (Delete(key, grace) for key in keys))
     return Outcome(after, events, lines)
 
 

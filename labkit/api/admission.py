@@ -15,6 +15,7 @@ from labkit.api import service_admission
 from labkit.api.core import Namespace, Pod
 from labkit.api.defaults import with_defaults
 from labkit.api.kinds import BY_KIND
+from labkit.api.lifecycle import check_times, sleep_fault
 from labkit.api.listens import LISTENS, parse_listens
 from labkit.api.meta import Custom, Object
 from labkit.api.networking import IngressClass
@@ -194,7 +195,7 @@ def _node(state: State, filled: Plain, old: Object | None, wanted: Set[Any]) -> 
 
 def _pod(state: State, filled: Plain, old: Object | None, wanted: Set[Any]) -> None:
     name = filled["metadata"]["name"]
-    parse_listens(str(filled["metadata"].get("annotations", {}).get(LISTENS, "")), f"Pod/{name}")
+    _programs(filled, filled["metadata"], filled.get("spec", {}), "spec.")
     if isinstance(old, Pod):
         new = decode(filled)
         assert isinstance(new, Pod)
@@ -225,13 +226,23 @@ def _fixed(pod: Pod) -> Any:
     )
 
 
+def _programs(filled: Plain, meta: Plain, spec: Plain, path: str) -> None:
+    """Checks what a pod, or the template of one, says of its programs."""
+    kind, name = filled["kind"], filled["metadata"]["name"]
+    notes = meta.get("annotations", {})
+    parse_listens(str(notes.get(LISTENS, "")), f"{kind}/{name}")
+    check_times(notes, f"{kind}/{name}")
+    if fault := sleep_fault(spec):
+        raise invalid(kind, name, path + fault)
+
+
 def _templated(state: State, filled: Plain, old: Object | None, wanted: Set[Any]) -> None:
     meta, spec = filled["metadata"], filled["spec"]
     if "template" not in spec:
         fault = "spec.template.spec.containers: Required value"
         raise invalid(filled["kind"], meta["name"], fault)
-    notes = spec["template"].get("metadata", {}).get("annotations", {})
-    parse_listens(str(notes.get(LISTENS, "")), f"{filled['kind']}/{meta['name']}")
+    template = spec["template"]
+    _programs(filled, template.get("metadata", {}), template.get("spec", {}), "spec.template.spec.")
     if old is None:
         return
     before = old.manifest["spec"].get("selector")

@@ -93,6 +93,28 @@ class Probe(Field, frozen=True):
     http_get: PortAction | None = None
     tcp_socket: PortAction | None = None
     grpc: PortAction | None = None
+    initial_delay_seconds: int = 0
+    period_seconds: int = 10
+    success_threshold: int = 1
+
+
+class SleepAction(Field, frozen=True):
+    seconds: int = 0
+
+
+class ExecAction(Field, frozen=True):
+    command: tuple[str, ...] = ()
+
+
+class LifecycleHandler(Field, frozen=True):
+    """What a hook does; a request by HTTP stays in the manifest."""
+
+    sleep: SleepAction | None = None
+    exec_: ExecAction | None = None
+
+
+class Lifecycle(Field, frozen=True):
+    pre_stop: LifecycleHandler | None = None
 
 
 class Container(Field, frozen=True):
@@ -102,6 +124,7 @@ class Container(Field, frozen=True):
     args: tuple[str, ...] = ()
     ports: tuple[ContainerPort, ...] = ()
     readiness_probe: Probe | None = None
+    lifecycle: Lifecycle | None = None
     restart_policy: str = ""  # "Always" on an init container makes it a sidecar
     termination_message_policy: str = "File"
 

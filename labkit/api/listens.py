@@ -11,12 +11,15 @@ admits a manifest calls `parse_listens`, so that a bad annotation never gets int
 from __future__ import annotations
 
 from ipaddress import ip_address
+from math import inf
 from typing import get_args
 
 import msgspec
 
 from labkit.api.core import Container, Pod, PortProtocol
+from labkit.api.lifecycle import starts_in
 from labkit.api.meta import Address
+from labkit.api.times import seconds
 from labkit.errors import Fault, ManifestError
 
 LISTENS = "labkit.dev/listens"
@@ -67,13 +70,16 @@ def declared(pod: Pod) -> tuple[Listen, ...]:
     return _sockets(lasting(pod))
 
 
-def listening(pod: Pod) -> tuple[Listen, ...]:
-    """Where the pod listens now: nowhere unless it is Running.
+def listening(pod: Pod, now: float = inf) -> tuple[Listen, ...]:
+    """Where the pod listens at a time of the cluster's clock: nowhere unless it is Running.
 
     A container whose status says that it waits or has ended holds no socket of its own; the
     annotation speaks for the pod as a whole.
     """
     if pod.status.phase != "Running":
+        return ()
+    start = pod.status.start_time
+    if start and now < seconds(start) + starts_in(pod):
         return ()
     if LISTENS in pod.annotations:
         return declared(pod)

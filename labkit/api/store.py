@@ -7,14 +7,16 @@ from collections.abc import Iterable
 import msgspec
 
 from labkit.api.admission import stamped
+from labkit.api.lifecycle import parting
 from labkit.api.meta import Object
 from labkit.api.state import Event, Key, State, key_of
 
 
 class Delete(msgspec.Struct, frozen=True):
-    """The wish that an object be gone."""
+    """The wish that an object be gone; `grace` in seconds, None for what a pod says itself."""
 
     key: Key
+    grace: int | None = None
 
 
 Write = Object | Delete
@@ -23,7 +25,8 @@ Write = Object | Delete
 def write(state: State, actor: str, writes: Iterable[Write]) -> tuple[State, tuple[Event, ...]]:
     """The state after the writes, and one event each; what changes nothing is no write.
 
-    Each write has its own revision, which is the object's `resourceVersion`.
+    Each write has its own revision, which is the object's `resourceVersion`. The delete of a pod
+    whose programs need time to stop is a write: the pod stays and is terminating.
     """
     events: list[Event] = []
     objects, gone = dict(state.objects), dict(state.gone)
@@ -34,6 +37,8 @@ def write(state: State, actor: str, writes: Iterable[Write]) -> tuple[State, tup
         if isinstance(wish, Delete):
             if old is None:
                 continue
+            wish = parting(old, wish.grace, state.now) or wish
+        if isinstance(wish, Delete):
             gone[key] = objects.pop(key)
             revision += 1
             events.append(Event(revision, actor, "deleted", key, old, None))

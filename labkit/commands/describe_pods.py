@@ -16,7 +16,7 @@ from labkit.api.meta import LabelSelector, Object
 from labkit.api.names import owner_of
 from labkit.api.objects import encode
 from labkit.api.state import State
-from labkit.commands.age import long_date
+from labkit.commands.age import age, long_date
 from labkit.commands.cells import labels_text, selector_text
 from labkit.commands.described import (
     NO_EVENTS,
@@ -43,7 +43,7 @@ def pod(obj: Pod, state: State) -> Lines:
         yield f"Start Time:\t{long_date(obj.status.start_time)}"
     yield from labels(obj.labels)
     yield from notes(obj.annotations)
-    yield f"Status:\t{'Terminating' if obj.metadata.deletion_timestamp else obj.status.phase}"
+    yield from _phase(obj, state.now)
     for title, text in (("Reason", obj.status.reason), ("Message", obj.status.message)):
         if text:
             yield f"{title}:\t{text}"
@@ -138,6 +138,13 @@ def _resources(container: Plain) -> Lines:
         if amounts:
             yield f"    {title}:"
             yield from (f"      {name}:\t{amounts[name]}" for name in sorted(amounts))
+
+
+def _phase(obj: Pod, now: float) -> Lines:
+    until = obj.metadata.deletion_timestamp
+    yield f"Status:\t{f'Terminating (lasts {age(until, now)})' if until else obj.status.phase}"
+    if until:
+        yield f"Termination Grace Period:\t{obj.metadata.deletion_grace_period_seconds or 0}s"
 
 
 PROBE_DEFAULTS = {

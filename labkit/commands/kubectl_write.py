@@ -90,13 +90,17 @@ def _same_namespace(source: Any, request: Request) -> None:
 
 
 def delete(lab: Cluster, request: Request, stdin: str | None) -> Output:
-    """`kubectl delete`, by name, by `-l`, by `--all` or by the manifests of `-f`."""
+    """`kubectl delete`, by name, by `-l`, by `--all` or by the manifests of `-f`.
+
+    *The lab simplifies*: it does not wait until a pod is gone, as kubectl without `--wait=false`
+    does; the clock moves by `lab.wait` only.
+    """
     if "filename" in request.flags:
         found = from_files(lab, request, stdin)
     else:
         found = _chosen(lab, request, NOTHING_NAMED)
     keys = [address(obj) for obj in found.objects]
-    done = lab.delete(*keys) if keys else ()
+    done = lab.delete(*keys, grace=_grace(request)) if keys else ()
     if request.text("output") == "name":
         lines = [f"{d.resource}/{d.key.name}" for d in done]
     else:
@@ -106,6 +110,14 @@ def delete(lab: Cluster, request: Request, stdin: str | None) -> Output:
     if not lines and not errors and not found.errors:
         lines = ["No resources found"]
     return Output("\n".join(lines + errors), 1 if errors else 0)
+
+
+def _grace(request: Request) -> int | None:
+    """Seconds for pods to stop: `--grace-period`, 1 with `--now`, 0 with `--force`."""
+    given = request.number("grace-period", -1)
+    if given >= 0:
+        return given
+    return 0 if request.on("force") else 1 if request.on("now") else None
 
 
 def _chosen(lab: Cluster, request: Request, nothing: str) -> Found:

@@ -18,7 +18,7 @@ from labkit.api.meta import Meta, Object
 from labkit.api.names import owner_of
 from labkit.api.objects import decode
 from labkit.api.state import State
-from labkit.controllers.owned import digest, pods_of, reference_to, replicasets_of
+from labkit.controllers.owned import active_pods, digest, pods_of, reference_to, replicasets_of
 
 HASH = "pod-template-hash"
 REVISION = "deployment.kubernetes.io/revision"
@@ -86,7 +86,7 @@ def _shrink(
 
 
 def _ready(state: State, rs: ReplicaSet) -> int:
-    return sum(pod.ready for pod in pods_of(state, rs))
+    return sum(pod.ready for pod in active_pods(state, rs))
 
 
 def _room(deployment: Deployment, total: int, have: int) -> int:

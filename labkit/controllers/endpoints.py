@@ -51,9 +51,10 @@ def _subsets(state: State, service: Service) -> tuple[EndpointSubset, ...]:
     groups: dict[tuple[PodPort, ...], tuple[list[EndpointAddress], list[EndpointAddress]]] = {}
     for pod in selected(state, service):
         address = address_of(pod, version)
-        if address and not pod.metadata.deletion_timestamp:
+        every = service.spec.publish_not_ready_addresses
+        if address and (every or not pod.metadata.deletion_timestamp):
             ready, waiting = groups.setdefault(pod_ports(service, pod), ([], []))
-            fit = pod.ready or service.spec.publish_not_ready_addresses
+            fit = pod.ready or every
             (ready if fit else waiting).append(_address(service, pod, str(address)))
     return tuple(
         EndpointSubset(

@@ -11,12 +11,12 @@ from itertools import islice
 from labkit.api.apps import Job
 from labkit.api.state import State, key_of
 from labkit.api.store import Delete, Write
-from labkit.controllers.owned import first_to_go, fresh_names, pods_of, stencil
+from labkit.controllers.owned import active_pods, first_to_go, fresh_names, stencil
 
 
 def jobs(state: State) -> Iterator[Write]:
     for job in state.list(Job):
-        pods = pods_of(state, job)
+        pods = active_pods(state, job)
         done = job.status.succeeded
         wanted = min(job.spec.parallelism, max((job.spec.completions or 1) - done, 0))
         if len(pods) < wanted:

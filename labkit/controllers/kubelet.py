@@ -1,9 +1,9 @@
-"""Pods that have a node are run there: address, containers, readiness.
+"""Pods that have a node are run there: address, containers, readiness, and their end.
 
 A pod whose manifest brought a status (a dump of a real cluster) keeps it.
 
-*The lab simplifies*: containers start at once and never end by themselves, and a pod that is
-deleted is gone at once, without a grace period.
+*The lab simplifies*: containers start at once and never end by themselves. A pod that is deleted
+is gone as soon as its last program has ended; how long that takes says `api/lifecycle.py`.
 
 Source: Kubernetes `pkg/kubelet/status/generate.go`, `pkg/kubelet/kubelet_pods.go`.
 """
@@ -25,8 +25,10 @@ from labkit.api.core import (
     PodStatus,
     StateDetail,
 )
+from labkit.api.lifecycle import leaves_at
 from labkit.api.meta import Address, Condition
-from labkit.api.state import State
+from labkit.api.state import State, key_of
+from labkit.api.store import Delete, Write
 from labkit.api.times import seconds, stamp
 from labkit.cni import cni_of
 from labkit.controllers.binding import clashes
@@ -51,12 +53,16 @@ def carried(pod: Pod) -> bool:
     return bool(pod.manifest.get("status", {}).get("phase"))
 
 
-def kubelet(state: State) -> Iterator[Pod]:
-    """Each pod whose status is not yet what its node would report."""
+def kubelet(state: State) -> Iterator[Write]:
+    """Each pod whose status is not yet what its node would report, and each that has ended."""
     nodes = {node.name: node for node in state.list(Node)}
     wiring = _Wiring(state)
     for pod in state.list(Pod):
         node = nodes.get(pod.spec.node_name)
+        gone = leaves_at(pod)
+        if gone is not None and gone <= state.now:
+            yield Delete(key_of(pod), grace=0)
+            continue
         if node is None or carried(pod) or pod.status.phase in FINISHED:
             continue
         addresses = pod.addresses or wiring.addresses(pod, node)
@@ -116,7 +122,9 @@ def _status(
     start = old.start_time or now
     willing = pod.annotations.get(READY) != "false"
     statuses = tuple(
-        _container(state, pod, c, start, refused.get(c.name), willing and answers(pod, c))
+        _container(
+            state, pod, c, start, refused.get(c.name), willing and _ready(state, pod, c, start)
+        )
         for c in pod.spec.containers
     )
     init = tuple(
@@ -138,6 +146,12 @@ def _status(
         container_statuses=statuses,
         init_container_statuses=init,
     )
+
+
+def _ready(state: State, pod: Pod, container: Container, start: str) -> bool:
+    """Once passed, the probe goes on to pass, also while the pod is terminating."""
+    after = ready_after(pod, container)
+    return after is not None and state.now >= seconds(start) + after
 
 
 def _conditions(old: PodStatus, unready: list[str], now: str) -> tuple[Condition, ...]:
@@ -198,6 +212,11 @@ def _restarts(elapsed: float) -> tuple[int, float]:
         at += BACK_OFF[min(count, len(BACK_OFF) - 1)]
         count += 1
     return count, at
+
+
+def next_restart(count: int) -> float:
+    """Seconds from a pod's start to the restart that follows the one of number `count`."""
+    return float(sum(BACK_OFF[min(i, len(BACK_OFF) - 1)] for i in range(1, count + 1)))
 
 
 def _init(container: Container, start: str) -> ContainerStatus:

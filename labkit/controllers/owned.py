@@ -27,6 +27,14 @@ def pods_of(state: State, owner: Object) -> tuple[Pod, ...]:
     return state.cached(_pods_by_owner).get(_owner(owner), ())
 
 
+def active_pods(state: State, owner: Object) -> tuple[Pod, ...]:
+    """Those of its pods that are to stay: who is terminating counts for nobody any more.
+
+    Source: Kubernetes `pkg/controller/controller_utils.go` (`FilterActivePods`).
+    """
+    return tuple(p for p in pods_of(state, owner) if not p.metadata.deletion_timestamp)
+
+
 def replicasets_of(state: State, owner: Object) -> tuple[ReplicaSet, ...]:
     """The ReplicaSets that a Deployment controls, by name."""
     return state.cached(_replicasets_by_owner).get(_owner(owner), ())

@@ -11,13 +11,13 @@ from itertools import islice
 from labkit.api.apps import ReplicaSet
 from labkit.api.state import State, key_of
 from labkit.api.store import Delete, Write
-from labkit.controllers.owned import first_to_go, fresh_names, pods_of, stencil
+from labkit.controllers.owned import active_pods, first_to_go, fresh_names, stencil
 
 
 def replicasets(state: State) -> Iterator[Write]:
     """Makes the pods that are missing, deletes those that are too many."""
     for rs in state.list(ReplicaSet):
-        pods = pods_of(state, rs)
+        pods = active_pods(state, rs)
         missing = rs.spec.replicas - len(pods)
         if missing > 0:
             template = stencil(rs)

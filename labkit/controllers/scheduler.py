@@ -30,7 +30,8 @@ def schedule(state: State) -> Iterator[Pod]:
         return
     placed = [p for p in state.list(Pod) if p.spec.node_name and p.status.phase not in FINISHED]
     crowd = Counter(p.spec.node_name for p in placed)
-    siblings = Counter((_family(p), p.spec.node_name) for p in placed)
+    staying = (p for p in placed if not p.metadata.deletion_timestamp)
+    siblings = Counter((_family(p), p.spec.node_name) for p in staying)
     ports = {(p.spec.node_name, port) for p in placed for port in host_ports(p)}
     for pod in waiting:
         asked = host_ports(pod)

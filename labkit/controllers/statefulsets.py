@@ -27,6 +27,8 @@ def _next(state: State, sts: StatefulSet) -> Iterator[Write]:
     pods = {_ordinal(sts, pod): pod for pod in pods_of(state, sts)}
     extra = sorted((i for i in pods if not 0 <= i < sts.spec.replicas), reverse=True)
     missing = [i for i in range(sts.spec.replicas) if i not in pods]
+    if any(pod.metadata.deletion_timestamp for pod in pods.values()):
+        return  # the next pod waits until this one is gone, and so does its own successor
     if sts.spec.pod_management_policy != "Parallel":
         # Nobody is started while a lower one is not ready.
         held = next((i for i in sorted(pods) if not pods[i].ready), sts.spec.replicas)

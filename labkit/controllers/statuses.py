@@ -12,7 +12,7 @@ from labkit.api.meta import Condition
 from labkit.api.state import State
 from labkit.api.times import stamp
 from labkit.controllers.daemonsets import eligible
-from labkit.controllers.owned import pods_of, replicasets_of, template_hash
+from labkit.controllers.owned import active_pods, pods_of, replicasets_of, template_hash
 
 
 def _with_status(obj: Any, **fields: Any) -> Iterator[Any]:
@@ -24,7 +24,7 @@ def _with_status(obj: Any, **fields: Any) -> Iterator[Any]:
 
 def replicasets(state: State) -> Iterator[ReplicaSet]:
     for rs in state.list(ReplicaSet):
-        pods = pods_of(state, rs)
+        pods = active_pods(state, rs)
         ready = sum(pod.ready for pod in pods)
         yield from _with_status(
             rs,
@@ -40,8 +40,8 @@ def deployments(state: State) -> Iterator[Deployment]:
     for deployment in state.list(Deployment):
         sets = replicasets_of(state, deployment)
         newest = max(sets, key=_revision, default=None)
-        count = {rs.name: len(pods_of(state, rs)) for rs in sets}
-        ready = sum(pod.ready for rs in sets for pod in pods_of(state, rs))
+        count = {rs.name: len(active_pods(state, rs)) for rs in sets}
+        ready = sum(pod.ready for rs in sets for pod in active_pods(state, rs))
         desired = deployment.spec.replicas
         yield from _with_status(
             deployment,

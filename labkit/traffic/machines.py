@@ -18,10 +18,12 @@ from labkit.api.names import title_of
 from labkit.api.state import State
 from labkit.cni import base
 from labkit.cni.base import View, interface
+from labkit.edge.loadbalancer import VIRTUAL
 from labkit.kernel.links import Link
 from labkit.kernel.netns import ESTABLISHED_SECONDS, Part, Socket
 from labkit.kernel.packet import Address
 from labkit.kernel.routes import Prefix, Route
+from labkit.traffic.balancer import announced, balancer_address, balancer_part, keeps_clients
 
 replace = msgspec.structs.replace
 OUTSIDE = IPv4Address("203.0.113.9")
@@ -55,15 +57,22 @@ def machine_parts(state: State) -> Mapping[str, Part]:
     sockets = node_sockets(state)
     # The mode `ebpf` is a cluster without kube-proxy.
     settings = NODE_SYSCTLS | (KUBE_PROXY_SYSCTLS if state.config.proxy_mode != "ebpf" else {})
+    balancer, spoken = balancer_address(state, network), announced(state)
+    way_out = balancer if balancer and keeps_clients(state) else gateway
     parts = {
         view.netns: replace(
-            _node(view, number, network, gateway, sockets.get(view.name, ())),
+            _node(view, number, network, way_out, sockets.get(view.name, ())),
             sysctls={**settings, **({IPV6_FORWARD: 1} if view.cidr(6) else {})},
         )
         for number, view in enumerate(views, start=1)
     }
+    for view in views:
+        parts[view.netns] = _announcing(parts[view.netns], spoken.get(view.name, ()))
     ends = [(view.netns, "eth0") for view in views] + [("router", "eth0")]
-    beyond = _beyond(network, gateway, len(ends), _silent(state))
+    beyond = _beyond(network, gateway, len(ends), _of_router(state, balancer))
+    if balancer:
+        ends.append(("lb", "eth0"))
+        parts["lb"] = _balancer(state, network, gateway, balancer, str(len(ends)))
     return {**parts, "switch": _switch(ends), **beyond}
 
 
@@ -121,6 +130,23 @@ def _node(
     )
 
 
+def _announcing(part: Part, addresses: tuple[Address, ...]) -> Part:
+    """The node with a speaker on its card that answers ARP for these addresses."""
+    links = (replace(k, announces=addresses) if k.name == "eth0" else k for k in part.links)
+    return replace(part, links=tuple(links)) if addresses else part
+
+
+def _balancer(
+    state: State, network: IPv4Network, gateway: Address, own: Address, port: str
+) -> Part:
+    """The load balancer: one card on the nodes' network, and its rules."""
+    part = balancer_part(state)
+    card = _eth("eth0", 2, [(own, network.prefixlen)], port)
+    out = Route(prefix=DEFAULT, via=gateway, dev="eth0")
+    own_routes = (out, _connected(network, "eth0", own), *part.routes)
+    return replace(part, links=(base.loopback(), card), routes=own_routes)
+
+
 def _switch(ends: list[tuple[str, str]]) -> Part:
     ports = (
         Link(
@@ -137,6 +163,13 @@ def _switch(ends: list[tuple[str, str]]) -> Part:
     return Part(links=(base.loopback(), bridge, *ports))
 
 
+def _of_router(state: State, balancer: Address | None) -> tuple[Route, ...]:
+    """What the router knows besides its own networks: balanced addresses, and what is nobody's."""
+    if balancer is None:
+        return _silent(state)
+    return (*_silent(state), Route(prefix=VIRTUAL, via=balancer, dev="eth0"))
+
+
 def _silent(state: State) -> tuple[Route, ...]:
     """The router drops what goes to a service range without a word.
 
@@ -148,7 +181,7 @@ def _silent(state: State) -> tuple[Route, ...]:
 
 
 def _beyond(
-    network: IPv4Network, gateway: Address, port: int, silent: tuple[Route, ...]
+    network: IPv4Network, gateway: Address, port: int, known: tuple[Route, ...]
 ) -> dict[str, Part]:
     """The router, which knows nothing of pods, and the machine behind it."""
     inner = _eth("eth0", 2, [(gateway, network.prefixlen)], str(port))
@@ -157,7 +190,7 @@ def _beyond(
     router = Part(
         links=(base.loopback(), inner, outer),
         routes=(
-            *silent,
+            *known,
             _connected(network, "eth0", gateway),
             _connected(WORLD, "eth1", WORLD_GATEWAY),
         ),
@@ -177,11 +210,11 @@ def _beyond(
 # --- sockets --------------------------------------------------------------------------------
 
 
-def pod_sockets(pod: Pod) -> tuple[Socket, ...]:
+def pod_sockets(pod: Pod, now: float) -> tuple[Socket, ...]:
     """Where the processes of a pod with a namespace of its own listen."""
     return tuple(
         _socket(listen, listen.container or holder(pod, listen.protocol, listen.port))
-        for listen in listening(pod)
+        for listen in listening(pod, now)
     )
 
 
@@ -198,7 +231,7 @@ def node_sockets(state: State) -> Mapping[str, tuple[Socket, ...]]:
     for pod in state.list(Pod):
         if pod.spec.host_network and pod.spec.node_name in found:
             held = found[pod.spec.node_name]
-            for listen in listening(pod):
+            for listen in listening(pod, state.now):
                 key = (listen.protocol, listen.port, listen.address)
                 held.setdefault(key, _socket(listen, title_of(state, pod)))
     return {name: tuple(sockets.values()) for name, sockets in found.items()}
