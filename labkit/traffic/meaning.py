@@ -73,17 +73,7 @@ def allowed(
         NotFound: no such place.
         CommandError: the target is a Service or has no port.
     """
-    place, port = split_port(target)
-    if not port.isdecimal():
-        raise CommandError(f"{target}: policies judge a port; write for example {place}:8080")
-    if place.startswith("svc/"):
-        raise CommandError(f"{target}: policies see pods and not Services; write pod/NAME:PORT")
-    flow = Flow(
-        _end(state, source, namespace, reading),
-        _end(state, place, namespace, reading),
-        protocol,
-        int(port),
-    )
+    flow = flow_between(state, source, target, protocol, namespace=namespace, reading=reading)
     verdict = judge(state, flow, reading)
     enforced = cni_of(state.config).enforces_policies
     words = explain(verdict, lines, reading)
@@ -136,8 +126,31 @@ def _behind(state: State, target: str, namespace: str, protocol: PortProtocol) -
     wanted = (goal.address, goal.port, protocol)
     for port in service_ports(state):
         if (port.cluster_ip, port.port, port.protocol) == wanted and port.endpoints:
-            return f"{port.endpoints[0].address}:{port.endpoints[0].port}"
+            return str(port.endpoints[0])
     raise NotFound(f"{target}: no endpoint stands behind it, so there is no door to judge")
+
+
+def flow_between(
+    state: State,
+    source: str,
+    target: str,
+    protocol: PortProtocol,
+    *,
+    namespace: str,
+    reading: Reading = DEFAULT,
+) -> Flow:
+    """The flow that two places name, as policies see it; raises as `allowed`."""
+    place, port = split_port(target)
+    if not port.isdecimal():
+        raise CommandError(f"{target}: policies judge a port; write for example {place}:8080")
+    if place.startswith("svc/"):
+        raise CommandError(f"{target}: policies see pods and not Services; write pod/NAME:PORT")
+    return Flow(
+        _end(state, source, namespace, reading),
+        _end(state, place, namespace, reading),
+        protocol,
+        int(port),
+    )
 
 
 def _end(state: State, text: str, namespace: str, reading: Reading) -> End:
