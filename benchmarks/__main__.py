@@ -12,7 +12,7 @@ from time import perf_counter
 
 import nbformat
 
-from benchmarks import names
+from benchmarks import loads, names
 from benchmarks.clusters import workload, workloads
 from benchmarks.policies import pods_and_policies
 from labkit import Cluster, scenario
@@ -115,5 +115,14 @@ def notebooks() -> None:
 
 
 if __name__ == "__main__":
-    for part in (start_and_size, clusters, packets, proxies, policies, names.measure, notebooks):
+    for part in (
+        start_and_size,
+        clusters,
+        packets,
+        proxies,
+        policies,
+        names.measure,
+        loads.measure,
+        notebooks,
+    ):
         part()

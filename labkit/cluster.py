@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from labkit.traffic.connect import Medium
     from labkit.traffic.connection import Connection
     from labkit.traffic.faults import Fault
+    from labkit.traffic.load import Load
     from labkit.traffic.request import Request
     from labkit.traffic.resolve import Resolution
 
@@ -281,6 +282,15 @@ class Cluster(Policies):
 
         how: dict[str, Any] = {"protocol": protocol, "conntrack": self.conntrack}
         return outcomes(self.state, self.network, source, target, **self._where(how))
+
+    def load(
+        self, source: str, target: str, *, after: Mapping[float, Cluster] | None = None, **how: Any
+    ) -> Load:
+        """Requests of many clients by pod and time; `after` says what the cluster is from when."""
+        from labkit.traffic.load import Demand, load
+
+        stages = [(at, lab.state, lab.network) for at, lab in {0.0: self, **(after or {})}.items()]
+        return load(stages, source, target, Demand.of(how), self.namespace, self.seed)
 
     # --- below the surface -----------------------------------------------------------------
 
