@@ -12,6 +12,7 @@ from labkit.api.state import ClusterConfig, Event, Key, State
 from labkit.cni import cni_of
 from labkit.controllers import passing, ripening, settle, step
 from labkit.dns.plugin import Names
+from labkit.edge.loadbalancer import balancer_named
 from labkit.errors import NotFound
 from labkit.policies import Policies
 from labkit.proxy import mode_of, service_ports, without_stale
@@ -366,4 +367,5 @@ def _configured(config: ClusterConfig, options: Mapping[str, Any]) -> ClusterCon
     if "pod_cidrs" not in options and new.pod_cidrs == cni_of(config).pod_cidrs:
         new = setup.configured(new, {"pod_cidrs": cni_of(new).pod_cidrs})
     mode_of(new)
+    balancer_named(new.load_balancer)
     return new

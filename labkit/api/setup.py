@@ -21,7 +21,7 @@ from labkit.errors import Conflict, LabError, NotFound
 
 SERVER_SIDE = ("uid", "resourceVersion", "creationTimestamp", "generation", "selfLink")
 NO_NODE_LOCAL_DNS = ("ipvs", "ebpf", "none")  # these hold the DNS Service's address themselves
-SAME_ADDRESSES = {"proxy_mode", "proxy_options"}  # options that a running cluster may change
+SAME_ADDRESSES = {"proxy_mode", "proxy_options", "load_balancer"}  # a running cluster may change
 
 
 def built(

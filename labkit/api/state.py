@@ -45,6 +45,7 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True):
     cni_options: Mapping[str, str] = {}
     proxy_mode: str = "iptables"
     proxy_options: Mapping[str, str] = {}
+    load_balancer: str = ""  # who gives Services of that type an address; empty: nobody
     node_local_dns: bool = False
 
 

@@ -71,7 +71,7 @@ def _piped(words: list[str]) -> list[list[str]]:
 
 
 def _spot(lab: Cluster, place: str) -> Spot:
-    if place in ("router", "switch"):
+    if place in ("router", "switch", "lb"):
         return Spot(netns=place, text=place)
     return resolve_place(lab.state, place, lab.namespace)
 

@@ -36,6 +36,7 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     `peer` is the (namespace, device) at the other end of a veth pair or cable; `master`
     the bridge that this device is a port of. A bridge learns the MAC addresses behind its
     ports as packets cross; `fdb` holds only configured rows. `mtu` is in bytes of IP packet.
+    `announces` are addresses that a program answers ARP for, though no device has them.
     """
 
     name: str
@@ -49,5 +50,6 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     master: str | None = None
     hairpin: bool = False
     proxy_arp: bool = False
+    announces: tuple[Address, ...] = ()
     vxlan: Vxlan | None = None
     fdb: tuple[Fdb, ...] = ()

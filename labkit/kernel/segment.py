@@ -82,7 +82,9 @@ def ask(network: Network, netns: str, dev: str, address: Address) -> Link | None
         link = there.links[device]
         if not link.up:
             continue
-        if there.is_local(address) or (link.proxy_arp and beyond(there, device, address)):
+        if there.is_local(address) or address in link.announces:
+            return link
+        if link.proxy_arp and beyond(there, device, address):
             return link
     return None
 

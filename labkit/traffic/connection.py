@@ -90,7 +90,7 @@ def kind_of(netns: str) -> Kind:
             return "pod"
         case "node":
             return "node"
-        case "router":
+        case "router" | "lb":  # drawn alike: both are something between the world and the nodes
             return "router"
         case "outside":
             return "outside"
