@@ -45,10 +45,14 @@ Program = Callable[[Terminal, list[str]], Output]
 
 
 class Named(NamedTuple):
-    """An address that a name stands for, and the line that says by which rule."""
+    """An address that a name stands for, and the line that says by which rule.
+
+    `canonical` is the last name of the look-up, behind all aliases.
+    """
 
     address: Address
     note: str = ""
+    canonical: str = ""
 
 
 def look_up(terminal: Terminal, name: str) -> Named | None:
@@ -66,8 +70,9 @@ def look_up(terminal: Terminal, name: str) -> Named | None:
         return Named(address, f"# {name} is {address}: a word of the lab, no name in DNS")
     if terminal.spot.netns in ("router", "switch"):
         return Named(ip_address(name)) if address_text(name) else None
-    found = terminal.lab.resolve(terminal.full_place, name).addresses
-    return Named(found[0]) if found else None
+    found = terminal.lab.resolve(terminal.full_place, name)
+    to = found.addresses
+    return Named(to[0], canonical=found.lookup.canonical) if to else None
 
 
 def connect(terminal: Terminal, to: Named, port: int | None, protocol: Protocol) -> Connection:

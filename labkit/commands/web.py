@@ -1,7 +1,7 @@
 """Programs that fetch a page: curl and BusyBox's wget.
 
 *The lab simplifies*: whoever accepts a connection answers with one line, which says who it is
-and which source address it saw; no HTTP is spoken, and no TLS.
+and which source address it saw; no HTTP is spoken, and no TLS. Sites outside know their names.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from labkit.api.core import Pod
 from labkit.api.listens import lasting
 from labkit.api.names import workload_of
+from labkit.commands.metrics_page import metrics_page
 from labkit.commands.output import Output
 from labkit.commands.terminal import (
     Program,
@@ -27,6 +28,7 @@ from labkit.kernel.host import host
 from labkit.kernel.packet import Packet, endpoint
 from labkit.kernel.sockets import listening
 from labkit.traffic.connection import Connection
+from labkit.traffic.sites import certificate, covers
 
 SYN_TIMEOUT = 131_000
 """Milliseconds until Linux gives up a connection that nobody answers.
@@ -38,6 +40,14 @@ Source: `tcp_syn_retries` in Linux Documentation/networking/ip-sysctl.rst.
 
 CURL_VALUED = ("-m", "--max-time", "--connect-timeout", "-o", "-H", "-X", "-w", "--header")
 CURL_LONG = {"--silent": "-s", "--show-error": "-S", "--verbose": "-v", "--insecure": "-k"}
+STRANGER = """\
+curl: (60) SSL: no alternative certificate subject name matches target host name '{}'
+More details here: https://curl.se/docs/sslcerts.html
+
+curl failed to verify the legitimacy of the server and therefore could not
+establish a secure connection to it. To learn more about this situation and
+how to fix it, please visit the web page mentioned above."""
+"""Source: curl 7.88.1 before a server with another name's certificate."""
 URL = re.compile(r"(?:(https?)://)?(\[[^]]*\]|[^/:?#]+)(?::([0-9]{1,9}))?([/?#].*)?")
 
 
@@ -45,7 +55,7 @@ def curl(terminal: Terminal, words: list[str]) -> Output:
     """`curl [-s] [-v] [-m SECONDS] URL`."""
     words = [CURL_LONG.get(word, word) for word in words]
     try:
-        flags, rest = options(words, "sSvkfL46Ig", CURL_VALUED)
+        flags, rest = options(words, "sSvkfL46Iig", CURL_VALUED)
     except Unknown as unknown:
         hint = "curl: try 'curl --help' or 'curl --manual' for more information"
         return Output(f"curl: option {unknown}: is unknown\n{hint}", 2)
@@ -67,9 +77,17 @@ def curl(terminal: Terminal, words: list[str]) -> Output:
         return told(to, lines if quiet else [*lines, text], code)
     if "-v" in flags:
         lines.append(f"* Connected to {name} ({to.address}) port {port}")
-    if scheme == "https":
+    if (health := health_of(terminal, connection)) and scheme == "http":
+        return told(to, [*lines, *curl_page(terminal, health, flags)])
+    names = certificate(connection.request.end, to.canonical)
+    known = not names or covers(names, name)
+    if scheme == "https" and not known and "-k" not in flags:
+        return told(to, lines if quiet else [*lines, STRANGER.format(name)], 60)
+    if scheme == "https" and not names:
         lines.append("# the lab speaks no TLS: who took the connection says so without it")
-    return told(to, [*lines, greeting(terminal, connection)])
+    if not known:
+        return told(to, [*lines, f"404: no site is called {name} here"])
+    return told(to, [*lines, greeting(terminal, connection, found[4])])
 
 
 def _curl_failed(
@@ -98,13 +116,15 @@ def _milliseconds(seconds: str) -> int:
         raise CommandError(f"curl: {seconds} is no number of seconds") from None
 
 
-def greeting(terminal: Terminal, connection: Connection) -> str:
+def greeting(terminal: Terminal, connection: Connection, path: str | None = None) -> str:
     """`hello from backend (default/backend-5d4...), you are 10.244.1.2`.
 
     In a pod of several containers the one that listens says its name:
     `hello from metrics in till (default/till), you are 127.0.0.1`.
     """
     end, saw = connection.request.end, connection.request.packet
+    if path == "/metrics" and (page := metrics_page(terminal.lab, end, saw.dport)):
+        return page
     kind, _, rest = end.partition("/")
     name, full = rest or end, ""
     if kind == "pod":
@@ -145,7 +165,7 @@ def wget(terminal: Terminal, words: list[str]) -> Output:
     connection = connect(terminal, to, port, "TCP")
     lines = [] if "-q" in flags else [f"Connecting to {name} ({endpoint(to.address, port)})"]
     if connection:
-        return told(to, [*lines, greeting(terminal, connection)])
+        return told(to, [*lines, greeting(terminal, connection, found[4])])
     if connection.outcome == "timed out" and "-T" in flags:
         return told(to, [*lines, "wget: download timed out"], 1)
     why = {"refused": "Connection refused", "timed out": "Connection timed out"}

@@ -1,13 +1,17 @@
 """A URL asked for: the name, an address of it, and a connection to that address.
 
-*The lab simplifies*: whoever accepts the connection answers 200; no HTTP is spoken yet.
+A server sees nothing of the look-up. It hears the name that the client wrote: in the `Host`
+header and, over TLS, in the first message. An alias in DNS changes neither.
+
+*The lab simplifies*: whoever accepts in the cluster answers 200 to any name and shows no
+certificate; sites outside know their own names only.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -19,27 +23,45 @@ from labkit.kernel.packet import Address, endpoint
 from labkit.traffic.connect import Medium, connect
 from labkit.traffic.connection import Connection
 from labkit.traffic.resolve import Resolution, resolve
+from labkit.traffic.sites import certificate, covers, host_header, server_name
 
 URL = re.compile(r"(?:(https?)://)?(\[[^]]*\]|[^/:?#\s]+)(?::([0-9]{1,5}))?([/?#]\S*)?")
 PORTS = {"http": 80, "https": 443}
+
+
+class Asked(NamedTuple):
+    """The parts of a URL that decide where a request goes and what it says."""
+
+    scheme: str
+    host: str
+    port: int
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a request: the name's look-up and the connection, as far as it came.
 
     `connection` is None where the name has no address. `status` is None without an answer;
-    `served_by` is the title of who accepted.
+    `served_by` is the title of who accepted. `host` stands in the header, `server_name` in TLS;
+    `certificate` are the names in the one that the far server shows, empty if it shows none.
     """
 
     url: str
     resolution: Resolution
     connection: Connection | None
+    host: str = ""
+    server_name: str = ""
+    certificate: tuple[str, ...] = ()
     status: int | None = None
     served_by: str = ""
 
     @property
     def address(self) -> Address | None:
         return self.resolution.addresses[0] if self.resolution.addresses else None
+
+    @property
+    def mismatch(self) -> bool:
+        """Does the client end TLS because the certificate is for other names?"""
+        return bool(self.certificate) and self.status is None
 
     @property
     def conntrack(self) -> Conntrack:
@@ -51,12 +73,24 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         return self.status == 200
 
     def __str__(self) -> str:
-        came = self.connection.outcome if self.connection else "no address to connect to"
-        head = f"{self.url}: {f'{self.status} from {self.served_by}' if self else came}"
-        parts = [head, str(self.resolution)]
+        parts = [f"{self.url}: {self._came()}", *self._said(), str(self.resolution)]
         return "\n".join([*parts, str(self.connection)] if self.connection else parts)
 
     __repr__ = __str__
+
+    def _came(self) -> str:
+        if self.connection is None:
+            return "no address to connect to"
+        if self.mismatch:
+            return "not trusted: the certificate is for other names"
+        return f"{self.status} from {self.served_by}" if self.status else self.connection.outcome
+
+    def _said(self) -> list[str]:
+        """What the client says of the name, and what the far server shows."""
+        tls = [f"TLS server name: {self.server_name}"] if self.server_name else []
+        shown = [f"certificate for: {', '.join(self.certificate)}"] if self.certificate else []
+        said = [f"Host: {self.host}"] if self.status else []
+        return [*tls, *shown, *said] if self.connection else []
 
 
 def request(
@@ -74,23 +108,47 @@ def request(
     Raises:
         NotFound, CommandError: there is no such place, or the URL is none.
     """
+    asked = parse_url(url)
+    more = {key: how[key] for key in ("namespace", "conntrack") if key in how}
+    resolved = resolve(state, medium, source, asked.host, names=names, past=past, **more)
+    if not resolved.addresses:
+        return Request(url=url, resolution=resolved, connection=None)
+    target = endpoint(resolved.addresses[0], asked.port)
+    how["conntrack"] = resolved.conntrack
+    connection = connect(state, medium.network, source, target, **how)
+    return _spoken(url, asked, resolved, connection)
+
+
+def parse_url(url: str) -> Asked:
+    """Scheme (http if none is written), host and port.
+
+    Raises:
+        CommandError: the text is no URL.
+    """
     found = URL.fullmatch(url)
     scheme = (found and found[1]) or "http"
     port = int(found[3] or PORTS[scheme]) if found else 0
     if found is None or not 0 < port < 65536:
         raise CommandError(f"{url}: not a URL; write for example http://backend:80/cart")
-    more = {key: how[key] for key in ("namespace", "conntrack") if key in how}
-    resolved = resolve(state, medium, source, found[2].strip("[]"), names=names, past=past, **more)
-    if not resolved.addresses:
-        return Request(url=url, resolution=resolved, connection=None)
-    target = endpoint(resolved.addresses[0], port)
-    how["conntrack"] = resolved.conntrack
-    connection = connect(state, medium.network, source, target, **how)
+    return Asked(scheme, found[2].strip("[]"), port)
+
+
+def _spoken(url: str, asked: Asked, resolved: Resolution, connection: Connection) -> Request:
+    """What is said once the connection stands; nothing if it does not."""
+    if not connection:
+        return Request(url=url, resolution=resolved, connection=connection)
     end = connection.places.get(connection.request.end)
+    names = certificate(connection.request.end, resolved.lookup.canonical)
+    known = not names or covers(names, asked.host)
+    secure = asked.scheme == "https"
+    status = 200 if known else None if secure else 404
     return Request(
         url=url,
         resolution=resolved,
         connection=connection,
-        status=200 if connection else None,
-        served_by=end.title if connection and end else "",
+        host=host_header(asked.scheme, asked.host, asked.port),
+        server_name=server_name(asked.scheme, asked.host),
+        certificate=names if secure else (),
+        status=status,
+        served_by=end.title if end else "",
     )

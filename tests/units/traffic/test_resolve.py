@@ -7,6 +7,7 @@ import pytest
 from labkit import scenario
 from labkit.controllers.kubelet import last_words
 from labkit.errors import CommandError
+from labkit.traffic.sites import certificate, covers
 
 
 @pytest.fixture
@@ -158,3 +159,58 @@ def test_a_request_ends_where_it_fails(lab):
     assert (refused.status, refused.connection.outcome) == (None, "refused")
     with pytest.raises(CommandError, match="not a URL"):
         lab.request("pod/frontend", "http://")
+
+
+ALIASES = """apiVersion: v1
+kind: Service
+metadata: {name: card}
+spec: {type: ExternalName, externalName: api.stripe.com, ports: [{port: 80, targetPort: 443}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: cashier}
+spec: {type: ExternalName, externalName: payments.pay.svc.cluster.local}
+"""
+SPOKEN = {
+    # what is asked for: (URL, status, Host, TLS server name, certificate)
+    "an alias, in the clear": ("http://card/", 404, "card", "", ()),
+    "an alias over TLS": ("https://card/", None, "card", "card", ("api.stripe.com",)),
+    "the site's own name": (
+        "https://api.stripe.com/v1", 200, "api.stripe.com", "api.stripe.com", ("api.stripe.com",)),
+    "a name with a last dot": ("http://api.stripe.com.", 200, "api.stripe.com.", "", ()),
+    "a port of one's own": ("http://cashier:8443", 200, "cashier:8443", "", ()),
+    "an alias inside, over TLS": ("https://cashier:8443", 200, "cashier:8443", "cashier", ()),
+    "an address": ("https://203.0.113.9", 200, "203.0.113.9", "", ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("url", "status", "host", "sni", "shown"), SPOKEN.values(), ids=SPOKEN)
+def test_a_server_hears_the_name_that_the_client_wrote(lab, url, status, host, sni, shown):
+    lab.apply(ALIASES)
+    found = lab.request("pod/frontend", url)
+    assert (found.status, found.host) == (status, host)
+    assert (found.server_name, found.certificate) == (sni, shown)
+    assert found.mismatch == ("not trusted" in str(found))
+
+
+def test_an_alias_carries_no_traffic_and_changes_no_port(lab):
+    lab.apply(ALIASES)
+    alias, real = (
+        lab.trace("pod/frontend", f"{lab.resolve('pod/frontend', name).addresses[0]}:80")
+        for name in ("card", "api.stripe.com.")
+    )
+    assert [hop.why for hop in alias.hops] == [hop.why for hop in real.hops]
+    assert not any("KUBE-" in hop.why for hop in alias.hops)
+    assert lab.request("pod/frontend", "http://cashier:80").connection.outcome == "timed out"
+
+
+WILDCARD = {
+    # a host: does a certificate for *.shop.example and shop.example speak for it?
+    "shop.example": True, "WWW.shop.example.": True, "a.b.shop.example": False,
+    "example": False, "203.0.113.9": False, "shop": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("host", "spoken_for"), WILDCARD.items())
+def test_a_star_stands_for_one_label(host, spoken_for):
+    assert covers(certificate("outside", "www.shop.example."), host) is spoken_for
