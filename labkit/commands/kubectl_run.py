@@ -31,7 +31,8 @@ RESTARTS = ("Always", "OnFailure", "Never")
 def run(lab: Cluster, request: Request, stdin: str | None) -> Output:
     """`kubectl run NAME --image=IMAGE`: one pod; with `-it -- COMMAND` the command's output.
 
-    *The lab simplifies*: the pod stays Running when an attached command has ended.
+    *The lab simplifies*: the pod stays Running when an attached command has ended, and its
+    clock does not move while kubectl waits.
     """
     if not request.text("image"):
         raise Refused('error: required flag(s) "image" not set')
@@ -54,7 +55,7 @@ def run(lab: Cluster, request: Request, stdin: str | None) -> Output:
 
 
 def _pod(request: Request, name: str, namespace: str, attached: bool) -> dict[str, Any]:
-    restart = request.text("restart", "Always")
+    restart = _restart(request)
     if restart not in RESTARTS:
         have = ", ".join(RESTARTS)
         raise Refused(f"error: invalid restart policy: {restart}, valid values are: {have}")
@@ -70,6 +71,11 @@ def _pod(request: Request, name: str, namespace: str, attached: bool) -> dict[st
         "metadata": {"name": name, "namespace": namespace, "labels": _labels(request, name)},
         "spec": {"containers": [container], "restartPolicy": restart},
     }
+
+
+def _restart(request: Request) -> str:
+    """OnFailure for a pod with `-i`. Source: `getRestartPolicy` in kubectl `pkg/cmd/run/run.go`."""
+    return request.text("restart") or ("OnFailure" if request.on("stdin") else "Always")
 
 
 def _labels(request: Request, name: str) -> dict[str, str]:
@@ -90,10 +96,26 @@ def _attached(lab: Cluster, request: Request, name: str) -> Output:
         output = run_in(lab, f"pod/{name}", list(command))
     finally:
         deleted = lab.delete(f"pod/{name}") if request.on("rm") else ()
-    failed = (
-        [Output(f"pod {name} terminated (Error)", output.exit_code)] if output.exit_code else []
-    )
-    return joined([output, *(Output(str(d)) for d in deleted), *failed])
+    shown = output if _restart(request) == "Never" else Output(f"{output}\n")
+    return joined([shown, *(Output(str(d)) for d in deleted), *_end(request, name, output)])
+
+
+def _end(request: Request, name: str, output: Output) -> list[Output]:
+    """What kubectl says when the command failed, and its own exit code.
+
+    With OnFailure the kubelet starts the command again and again; kubectl waits for its success,
+    and gives up after a minute. Source: `RunOptions.Run` in kubectl `pkg/cmd/run/run.go`;
+    github.com/kubernetes/kubectl/issues/1556.
+    """
+    if not output.exit_code:
+        return []
+    match _restart(request):
+        case "Never":
+            return [Output(f"pod {name} terminated (Error)", output.exit_code)]
+        case "OnFailure":
+            return [Output("error: timed out waiting for the condition", 1)]
+        case _:
+            return []
 
 
 # --- exec ------------------------------------------------------------------------------

@@ -193,6 +193,52 @@ def test_the_guides_nslookup_finds_the_service_and_fails_all_the_same():
     assert output.exit_code == 1
 
 
+MY_SERVICE = """apiVersion: v1
+kind: Service
+metadata: {name: my-service}
+spec: {clusterIP: 10.96.7.7, selector: {app: backend}, ports: [{port: 80, targetPort: 8080}]}
+"""
+AS_TYPED = """\
+Server:\t\t10.96.0.10
+Address:\t10.96.0.10:53
+
+Name:\tmy-service.default.svc.cluster.local
+Address: 10.96.7.7
+
+** server can't find my-service.svc.cluster.local: NXDOMAIN
+
+** server can't find my-service.cluster.local: NXDOMAIN
+
+
+** server can't find my-service.svc.cluster.local: NXDOMAIN
+
+** server can't find my-service.cluster.local: NXDOMAIN
+
+pod "dns-test" deleted from default namespace
+error: timed out waiting for the condition"""
+WORKING = """\
+Server:\t\t10.96.0.10
+Address:\t10.96.0.10:53
+
+Name:\tmy-service.default.svc.cluster.local
+Address: 10.96.7.7
+
+
+pod "dns-test" deleted from default namespace"""
+
+
+def test_the_guides_line_as_it_is_typed_waits_for_a_success_that_never_comes():
+    """With `-i` and no --restart the pod restarts on failure, and BusyBox's nslookup fails."""
+    lab = scenario("shop")
+    lab.apply(MY_SERVICE)
+    typed = "run --rm -it --image=busybox dns-test -- nslookup my-service"
+    output = kubectl(lab, typed)
+    assert (str(output), output.exit_code) == (AS_TYPED, 1)
+    assert kubectl(lab, f"{typed}.default.svc.cluster.local") == WORKING
+    always = kubectl(lab, typed.replace("--rm", "--rm --restart=Always"))
+    assert (always.splitlines(), always.exit_code) == (AS_TYPED.splitlines()[:-1], 0)
+
+
 @pytest.mark.parametrize(
     ("image", "name"),
     [
@@ -217,3 +263,15 @@ def test_coredns_says_in_its_log_that_it_keeps_the_older_corefile():
     lab.apply([{**manifest, "data": {"Corefile": data}}])
     error = kubectl(lab, line).grep("[ERROR]")
     assert "Corefile:6: unknown directive `redy`; did you mean `ready`?" in error
+
+
+def test_curl_ends_tls_where_the_certificate_is_for_another_name():
+    lab = scenario("shop")
+    alias = {"type": "ExternalName", "externalName": "api.stripe.com"}
+    lab.apply([{"apiVersion": "v1", "kind": "Service", "metadata": {"name": "c"}, "spec": alias}])
+    ended = on(lab, "pod/frontend", "curl https://c/")
+    assert ended.splitlines()[0].endswith("subject name matches target host name 'c'")
+    assert ended.exit_code == 60
+    assert on(lab, "pod/frontend", "curl -k https://c/") == "404: no site is called c here"
+    assert on(lab, "pod/frontend", "curl https://api.stripe.com/").startswith("hello from outside")
+    assert on(lab, "pod/frontend", "curl http://203.0.113.9/").startswith("hello from outside")
