@@ -11,6 +11,7 @@ import re
 from labkit.api.core import Pod
 from labkit.api.listens import lasting
 from labkit.api.names import workload_of
+from labkit.commands.health_page import curl_page, health_of, wget_refusal
 from labkit.commands.metrics_page import metrics_page
 from labkit.commands.output import Output
 from labkit.commands.terminal import (
@@ -164,6 +165,9 @@ def wget(terminal: Terminal, words: list[str]) -> Output:
         return Output(f"wget: bad address '{name}'", 1)
     connection = connect(terminal, to, port, "TCP")
     lines = [] if "-q" in flags else [f"Connecting to {name} ({endpoint(to.address, port)})"]
+    if connection and (health := health_of(terminal, connection)):
+        refusal = wget_refusal(health)
+        return told(to, [*lines, refusal or health.body], 1 if refusal else 0)
     if connection:
         return told(to, [*lines, greeting(terminal, connection, found[4])])
     if connection.outcome == "timed out" and "-T" in flags:
