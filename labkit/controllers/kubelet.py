@@ -34,7 +34,7 @@ from labkit.cni import cni_of
 from labkit.controllers.binding import clashes
 from labkit.controllers.owned import FINISHED
 from labkit.controllers.readiness import ready_after
-from labkit.dns.process import fatal, is_coredns
+from labkit.dns.process import fatal, is_coredns, probe_door
 from labkit.errors import Exhausted
 
 READY = "labkit.dev/ready"
@@ -149,7 +149,12 @@ def _status(
 
 
 def _ready(state: State, pod: Pod, container: Container, start: str) -> bool:
-    """Once passed, the probe goes on to pass, also while the pod is terminating."""
+    """Once passed, the probe goes on to pass, also while the pod is terminating.
+
+    CoreDNS opens the door that is knocked at by a line of its Corefile.
+    """
+    if is_coredns(pod) and not probe_door(state, pod):
+        return False
     after = ready_after(pod, container)
     return after is not None and state.now >= seconds(start) + after
 

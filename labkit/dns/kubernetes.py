@@ -42,6 +42,15 @@ class Kubernetes(msgspec.Struct, frozen=True):
         matched = zone_of(query.key, self.options.zones)
         if not matched:
             return next_(query)
+        answer = self.answered(query, next_, matched)
+        if answer is None:
+            next_.did("has no such name, falls through")
+            return next_(query)
+        next_.did(f"answers {answer.text}")
+        return answer
+
+    def answered(self, query: Query, next_: Next, matched: str) -> Answer | None:
+        """None where a miss falls through to the next plugin."""
         if query.type in ("AXFR", "IXFR"):
             return gave_up("REFUSED")
         zone = query.name[len(query.name) - len(matched) :]  # in the case of the question
@@ -51,7 +60,7 @@ class Kubernetes(msgspec.Struct, frozen=True):
             if self.options.fall is not None and any(
                 under(query.key, z) for z in self.options.fall
             ):
-                return next_(query)
+                return None
             rcode = "NXDOMAIN" if next_.visit.world.synced else "SERVFAIL"
             return Answer(rcode=rcode, authority=(lookup.soa(),), aa=True)
         if not records:

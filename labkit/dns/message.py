@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Network, ip_address, ip_network
+from typing import Literal
 
 import msgspec
 
@@ -27,6 +28,9 @@ class Record(msgspec.Struct, frozen=True):
         return f"{self.name} {self.ttl} IN {self.type} {self.data}"
 
 
+Transport = Literal["UDP", "TCP"]
+
+
 class Query(msgspec.Struct, frozen=True):
     """One question on the wire; `client` is the source address that the server sees.
 
@@ -38,6 +42,7 @@ class Query(msgspec.Struct, frozen=True):
     type: str = "A"
     client: str = ""
     id: int = 0
+    protocol: Transport = "UDP"
 
     @property
     def key(self) -> str:
@@ -66,6 +71,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     def soa(self) -> Record | None:
         """The SOA record of the authority section: how long a "no" may be remembered."""
         return next((r for r in self.authority if r.type == "SOA"), None)
+
+    @property
+    def text(self) -> str:
+        """What it says, in few words: `10.96.1.2`, `NXDOMAIN`."""
+        data = ", ".join(r.data for r in self.answer)
+        return data or ("no record of this type" if self.exists else self.rcode)
 
     @property
     def exists(self) -> bool:

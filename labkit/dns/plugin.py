@@ -9,6 +9,7 @@ import msgspec
 
 from labkit.dns.known import Known
 from labkit.dns.message import Answer, Query, gave_up
+from labkit.dns.metrics import Counts, Series, series
 from labkit.dns.resolvconf import ResolvConf
 
 MOST_RESTARTS = 8
@@ -46,29 +47,45 @@ Memory = Mapping[tuple[str, str, str], Kept]
 
 
 class Names(msgspec.Struct, frozen=True):
-    """What look-ups leave behind: the caches of CoreDNS pods, and how many were asked."""
+    """What look-ups leave behind: the caches of CoreDNS pods and their counters, both by
+    `namespace/name`, and how many questions were asked."""
 
     caches: Mapping[str, Memory] = {}
+    counts: Mapping[str, Counts] = {}
     asked: int = 0
 
 
 class Station(msgspec.Struct, frozen=True):
-    """One plugin that a question reached, and the question as it stood there."""
+    """One plugin that a question reached, the question as it stood there, and what it did.
+
+    `did` is empty for a plugin that let everything pass.
+    """
 
     plugin: str
     query: Query
+    did: str = ""
 
 
 class Visit:
     """One question's way through a server: what it met, and what it leaves behind.
 
     Lives for one call of `ask` only; everything that lasts is handed back in a `Reply`.
+    `server` is the server's name in its counters, such as `dns://:53`.
     """
 
-    def __init__(self, world: World, memory: Memory, now: float, door: Callable[..., Answer]):
+    def __init__(
+        self,
+        world: World,
+        memory: Memory,
+        now: float,
+        door: Callable[..., Answer],
+        server: str = "",
+    ):
         self.world = world
         self.memory = memory
         self.now = now
+        self.server = server
+        self.counts: list[Series] = []
         self.kept: dict[tuple[str, str, str], Kept] = {}
         self.stations: list[Station] = []
         self.upstreams: list[str] = []
@@ -84,24 +101,35 @@ class Visit:
         self._restarts += 1
         return self._door(query, self)
 
+    def count(self, name: str, **labels: str) -> None:
+        """One more of a metric that names its server and its view."""
+        self.counts.append(series(name, server=self.server, view="", **labels))
+
     def remembered(self, key: tuple[str, str, str]) -> Kept | None:
         return self.kept.get(key) or self.memory.get(key)
 
 
 class Next(NamedTuple):
-    """The rest of the chain."""
+    """The rest of the chain; `station` is the number of the plugin that holds it."""
 
     plugins: tuple[Plugin, ...]
     at: int
     visit: Visit
+    station: int = -1
 
     def __call__(self, query: Query) -> Answer:
         """What the next plugin says. Source: CoreDNS `plugin.NextOrFailure`."""
         if self.at == len(self.plugins):
             return gave_up("SERVFAIL", "no next plugin found")
         plugin = self.plugins[self.at]
-        self.visit.stations.append(Station(plugin.name, query))
-        return plugin(query, Next(self.plugins, self.at + 1, self.visit))
+        stations = self.visit.stations
+        stations.append(Station(plugin.name, query))
+        return plugin(query, Next(self.plugins, self.at + 1, self.visit, len(stations) - 1))
+
+    def did(self, words: str) -> None:
+        """Notes what the plugin that holds this did with the question or its answer."""
+        old = self.visit.stations[self.station]
+        self.visit.stations[self.station] = Station(old.plugin, old.query, words)
 
 
 class Plugin(Protocol):

@@ -22,6 +22,16 @@ from labkit.dns.message import (
     under,
     zone_of,
 )
+from labkit.dns.metrics import (
+    CACHE_HITS,
+    CACHE_MISSES,
+    CACHE_REQUESTS,
+    FORWARDED,
+    MONITORED,
+    REQUESTS,
+    RESPONSES,
+    series,
+)
 from labkit.dns.plugin import Kept, Next
 
 SHORTEST = 5  # seconds that the cache keeps an answer at least
@@ -30,8 +40,39 @@ LONGEST_NO = 1800
 FAILED = 5  # seconds that it keeps a SERVFAIL
 
 
+class Prometheus(msgspec.Struct, frozen=True):
+    """Counts questions and answers of the server block's zones."""
+
+    zones: tuple[str, ...]
+    name: str = "prometheus"
+
+    def __call__(self, query: Query, next_: Next) -> Answer:
+        visit = next_.visit
+        answer = next_(query)
+        zone = zone_of(query.key, self.zones) or "."
+        asked = {
+            "proto": query.protocol.lower(),
+            "family": "2" if ":" in query.client else "1",
+            "type": query.type if query.type in MONITORED else "other",
+        }
+        visit.count(REQUESTS, zone=zone, **asked)
+        below = [s.plugin for s in visit.stations[next_.station + 1 :]]
+        plugin = writer(below) if answer.written else ""
+        visit.count(RESPONSES, zone=zone, rcode=answer.rcode, plugin=plugin)
+        return answer
+
+
+def writer(plugins: list[str]) -> str:
+    """Who hands the answer to the server: the first plugin that wraps what those below it say.
+
+    So the label `plugin` of a default Corefile is `loadbalance`, whoever knew the answer.
+    """
+    wrapping = (p for p in plugins if p in ("loadbalance", "autopath", "cache"))
+    return next(wrapping, plugins[-1] if plugins else "")
+
+
 class Passing(msgspec.Struct, frozen=True):
-    """A plugin that watches and changes nothing: prometheus, any."""
+    """A plugin that watches and changes nothing: any."""
 
     name: str
 
@@ -74,8 +115,9 @@ class LoadBalance(msgspec.Struct, frozen=True):
 
     def __call__(self, query: Query, next_: Next) -> Answer:
         answer = next_(query)
-        if len(answer.answer) < 2:
+        if sum(r.type in ("A", "AAAA") for r in answer.answer) < 2:
             return answer
+        next_.did("shuffles the addresses")
         return replace(answer, answer=shuffled(answer.answer, query.id))
 
 
@@ -115,21 +157,33 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
     def __call__(self, query: Query, next_: Next) -> Answer:
         if not zone_of(query.key, self.zones):
             return next_(query)
-        visit = next_.visit
+        visit, zones = next_.visit, ",".join(self.zones)
         key = (self.block, query.key, query.type)
         kept = visit.remembered(key)
         left = int(kept.seconds - int(visit.now - kept.stored)) if kept else 0
+        visit.count(CACHE_REQUESTS, zones=zones)
         if kept and left > 0:
+            type_ = "success" if _kind(kept.answer) == "success" else "denial"
+            visit.count(CACHE_HITS, zones=zones, type=type_)
             visit.cached = True
+            next_.did(f"answers {kept.answer.text} from memory, {left} s left")
             return replace(lasting(kept.answer, left), aa=True)
+        visit.count(CACHE_MISSES, zones=zones)
+        return self._kept(query, next_, key)
+
+    def _kept(self, query: Query, next_: Next, key: tuple[str, str, str]) -> Answer:
+        """What the plugins below say, remembered where it may be."""
         answer = next_(query)
         kind = _kind(answer)
         if not answer.written or not kind:
             return answer
         seconds = self._seconds(answer, kind)
-        hidden = self.no_success if kind == "success" else self.no_denial
-        if seconds > 0 and not zone_of(query.key, hidden):
-            visit.kept[key] = Kept(answer, visit.now, seconds)
+        hidden = zone_of(query.key, self.no_success if kind == "success" else self.no_denial)
+        if hidden:
+            next_.did(f"keeps no {kind} of {hidden}")
+        elif seconds > 0:
+            next_.did(f"keeps {answer.text} for {seconds} s")
+            next_.visit.kept[key] = Kept(answer, next_.visit.now, seconds)
         return lasting(answer, seconds)
 
     def _seconds(self, answer: Answer, kind: str) -> int:
@@ -183,6 +237,7 @@ class AutoPath(msgspec.Struct, frozen=True, kw_only=True):
         first_zone = fqdn(search[0].lower())
         if not under(query.key, first_zone) or query.key == first_zone:
             return next_(query)
+        next_.did("tries the search list itself")
         base = query.name[: len(query.name) - len(first_zone)].rstrip(".")
         first: Answer | None = None
         for domain in search:
@@ -221,22 +276,28 @@ class Hosts(msgspec.Struct, frozen=True, kw_only=True):
     name: str = "hosts"
 
     def __call__(self, query: Query, next_: Next) -> Answer:
-        rows = self._rows(next_.visit.world.hosts)
+        answer = self.answered(query, self._rows(next_.visit.world.hosts))
+        if answer is None:
+            return next_(query)
+        next_.did(f"answers {answer.text}")
+        return answer
+
+    def answered(self, query: Query, rows: tuple[tuple[str, str], ...]) -> Answer | None:
+        """None: the question is for the next plugin."""
         if query.type == "PTR":
             address = reversed_address(query.name)
             names = [name for ip, name in rows if ip == address] if self.reverse else []
-            if not names:
-                return next_(query)
-            return Answer(answer=tuple(self._record(query, n) for n in names), aa=True)
+            found = tuple(self._record(query, n) for n in names)
+            return Answer(answer=found, aa=True) if names else None
         if not zone_of(query.key, self.zones):
-            return next_(query)
+            return None
         mine = [ip for ip, name in rows if name == query.key]
         wanted = {"A": False, "AAAA": True}.get(query.type)
         found = tuple(self._record(query, ip) for ip in mine if (":" in ip) is wanted)
         if found or mine:
             return Answer(answer=found, aa=True)
         if zone_of(query.key, self.fall):
-            return next_(query)
+            return None
         return gave_up("SERVFAIL")  # it has no SOA to say NXDOMAIN with
 
     def _record(self, query: Query, data: str) -> Record:
@@ -274,6 +335,7 @@ class Forward(msgspec.Struct, frozen=True, kw_only=True):
     ignored: tuple[str, ...] = ()
     policy: str = "random"
     next_on: tuple[str, ...] = ()
+    force_tcp: bool = False
     name: str = "forward"
 
     def __call__(self, query: Query, next_: Next) -> Answer:
@@ -282,11 +344,16 @@ class Forward(msgspec.Struct, frozen=True, kw_only=True):
         visit = next_.visit
         addresses = self.addresses(visit.world.resolv_conf.nameservers)
         shift = 0 if self.policy == "sequential" or not addresses else query.id % len(addresses)
+        asked = replace(query, protocol="TCP") if self.force_tcp else query
         for address in (*addresses[shift:], *addresses[:shift]):
             visit.upstreams.append(address)
-            answer = visit.world.upstream(address, query)
+            answer = visit.world.upstream(address, asked)
+            next_.did(f"asks {address}: {answer.text if answer else 'no answer'}")
             if answer is None:
                 continue
+            to = address if address.count(":") == 1 else f"{address}:53"
+            rcode = answer.rcode
+            visit.counts.append(series(FORWARDED, proxy_name="forward", rcode=rcode, to=to))
             if answer.rcode in self.next_on:
                 return next_(query)
             return replace(answer, written=True)

@@ -14,6 +14,7 @@ import msgspec
 
 from labkit.api.core import ConfigMap, Node, Pod
 from labkit.api.datafiles import data_file
+from labkit.api.listens import Listen
 from labkit.api.state import State
 from labkit.dns.corefile import CorefileError
 from labkit.dns.known import known
@@ -100,6 +101,37 @@ def fatal(state: State, pod: Pod) -> str:
         alive = any(c.state.running for c in pod.status.container_statuses)
         return "" if alive else str(error)
     return looping(server, world_of(state, pod, lambda address, query: None))
+
+
+def listens(state: State, pod: Pod) -> tuple[Listen, ...] | None:
+    """The sockets of a pod's CoreDNS; None for other pods, and where only an older file is known.
+
+    *The lab simplifies*: with a broken Corefile the pod's annotation says where it listens.
+    """
+    if not is_coredns(pod):
+        return None
+    statuses = pod.status.container_statuses
+    if statuses and not any(c.state.running for c in statuses):
+        return ()
+    given = configuration(state, pod)
+    try:
+        return load(given.corefile, given.files).doors
+    except CorefileError:
+        return None
+
+
+def probe_door(state: State, pod: Pod) -> bool:
+    """Does the Corefile open the door at which the kubelet asks whether CoreDNS is ready?"""
+    given = configuration(state, pod)
+    try:
+        server = load(given.corefile, given.files)
+    except CorefileError:
+        return True
+    probes = (c.readiness_probe for c in pod.spec.containers)
+    asked = [p.http_get.port for p in probes if p and p.http_get]
+    named = {p.name: p.container_port for c in pod.spec.containers for p in c.ports}
+    doors = {door.port for door in server.doors if door.protocol == "TCP" and not door.address}
+    return all(named.get(str(port), port) in doors for port in asked)
 
 
 def world_of(state: State, pod: Pod, upstream: Upstream) -> World:

@@ -121,6 +121,8 @@ class Rewrite(msgspec.Struct, frozen=True):
             if any(len(label) > 63 for label in new.name.split(".")):
                 return gave_up("SERVFAIL", f"invalid name after rewrite: {new.name}")
             changes += rule.changes(query)
+            if new != query:
+                next_.did(f"asks for {new.name} {new.type} instead")
             query = new
             if not rule.go_on:
                 break

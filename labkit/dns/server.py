@@ -11,8 +11,11 @@ from ipaddress import ip_address
 
 import msgspec
 
+from labkit.api.listens import Listen
 from labkit.dns.corefile import Line, ServerBlock, key_of, parse
+from labkit.dns.doors import bound_to, doors
 from labkit.dns.message import Answer, Query, address_text, gave_up, zones_of
+from labkit.dns.metrics import Series
 from labkit.dns.plugin import Kept, Memory, Next, Plugin, Station, Visit, World
 from labkit.dns.plugins import Forward, Loop
 from labkit.dns.reading import Site
@@ -40,33 +43,38 @@ DNS_PORT = 53
 
 
 class Block(msgspec.Struct, frozen=True):
-    """One server block at one zone."""
+    """One server block at one zone; `bound` says whether it has addresses of its own."""
 
     label: str
     plugins: tuple[Plugin, ...]
+    bound: bool = False
 
 
 class Server(msgspec.Struct, frozen=True):
-    """A Corefile that CoreDNS starts with; `blocks` by port and zone."""
+    """A Corefile that CoreDNS starts with; `blocks` by port and zone, `doors` are its sockets."""
 
     blocks: Mapping[tuple[int, str], Block]
+    doors: tuple[Listen, ...] = ()
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """An answer, and how it came about.
 
-    `zone` is the server block that took the question ("" if none did), `stations` are the
-    plugins it reached, `upstreams` the servers it was forwarded to, `memory` is what the
-    caches hold afterwards and `log` what the process wrote.
+    `zone` is the server block that took the question ("" if none did), `chain` are the plugins
+    of that block in order, `stations` those that the question reached, `upstreams` the servers
+    it was forwarded to, `memory` is what the caches hold afterwards, `log` what the process
+    wrote and `counts` what it counted.
     """
 
     answer: Answer
     zone: str = ""
+    chain: tuple[str, ...] = ()
     stations: tuple[Station, ...] = ()
     upstreams: tuple[str, ...] = ()
     cached: bool = False
     memory: Memory = {}
     log: tuple[str, ...] = ()
+    counts: tuple[Series, ...] = ()
 
 
 def load(
@@ -87,12 +95,13 @@ def _load(
     corefile: str, files: tuple[tuple[str, str], ...], environment: tuple[tuple[str, str], ...]
 ) -> Server:
     blocks: dict[tuple[int, str], Block] = {}
-    for block in parse(corefile, dict(files), dict(environment)):
+    parsed = parse(corefile, dict(files), dict(environment))
+    for block in parsed:
         for (port, zone), made in _blocks(block).items():
             if (port, zone) in blocks:
                 raise block.head.wrong(f"`{zone}:{port}` has a server block already; join them")
             blocks[port, zone] = made
-    return Server(blocks)
+    return Server(blocks, doors(parsed))
 
 
 def _blocks(block: ServerBlock) -> dict[tuple[int, str], Block]:
@@ -108,7 +117,8 @@ def _blocks(block: ServerBlock) -> dict[tuple[int, str], Block]:
         if (key.port, zone) in found:
             raise block.head.wrong(f"`{zone}:{key.port}` stands twice; take one out")
         if key.transport == "dns":
-            found[key.port, zone] = Block(site.label, plugins)
+            bound = bool(bound_to(block.directives))
+            found[key.port, zone] = Block(site.label, plugins, bound)
     return found
 
 
@@ -136,25 +146,30 @@ def ask(
     memory: Memory | None = None,
     now: float = 0.0,
     port: int = DNS_PORT,
+    at: str = "",
 ) -> Reply:
-    """What the server answers at second `now`, remembering `memory`."""
+    """What the server answers at second `now`, remembering `memory`; `at` is the address asked."""
 
     def door(asked: Query, visit: Visit) -> Answer:
         return _answered(server, _block_for(server, asked, port), asked, visit, port)
 
-    visit = Visit(world, memory or {}, now, door)
     zone = _block_for(server, query, port)
+    block = server.blocks[port, zone] if zone else None
+    name = f"dns://{at if block and block.bound else ''}:{port}"
+    visit = Visit(world, memory or {}, now, door, name)
     answer = _answered(server, zone, query, visit, port)
     if not answer.written:
         answer = Answer(rcode=answer.rcode, error=answer.error)
     return Reply(
         answer=answer,
         zone=zone,
+        chain=tuple(plugin.name for plugin in block.plugins) if block else (),
         stations=tuple(visit.stations),
         upstreams=tuple(visit.upstreams),
         cached=visit.cached,
         memory=_lasting(visit, now) if visit.kept else visit.memory,
         log=tuple(visit.log),
+        counts=tuple(visit.counts),
     )
 
 

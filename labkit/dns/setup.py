@@ -27,6 +27,7 @@ from labkit.dns.plugins import (
     Log,
     Loop,
     Passing,
+    Prometheus,
     host_rows,
 )
 from labkit.dns.reading import Site, fall, no_more, one, only, seconds, whole, zones
@@ -164,19 +165,21 @@ def forward(line: Line, site: Site) -> Forward:
                 option.unknown("policy", " ".join(words), known)
             case ("next", _, *_):
                 given["next_on"] = tuple(word.upper() for word in option.args)
+            case ("force_tcp",):
+                given["force_tcp"] = True
             case ("max_concurrent" | "max_fails" | "max_connect_attempts", word):
                 whole(word, option, 0, 2**31 - 1)
             case ("expire" | "max_age" | "read_timeout", word):
                 seconds(word, option)
             case _:
-                only(line, "except", "policy", "next", *FORWARD_ELSEWHERE)
+                only(line, "except", "policy", "next", "force_tcp", *FORWARD_ELSEWHERE)
     found = tuple(_server(word, line) for word in servers)
     return Forward(zone=zones_of(zone)[0], servers=found, **given)
 
 
 FORWARD_ELSEWHERE = (  # connections and probes of servers: nothing that an answer shows
     *("max_concurrent", "max_fails", "max_connect_attempts", "expire", "max_age", "read_timeout"),
-    *("force_tcp", "prefer_udp", "tls", "tls_servername", "health_check", "max_idle_conns"),
+    *("prefer_udp", "tls", "tls_servername", "health_check", "max_idle_conns"),
     *("failfast_all_unhealthy_upstreams", "failover", "doh_method"),
 )
 
@@ -252,6 +255,10 @@ def passive(line: Line) -> None:
         case "ready":
             only(line, "monitor")
             no_more(line, 1)
+        case "bind":
+            for word in line.args:
+                if not address_text(word):
+                    raise line.wrong(f"the lab's `bind` takes addresses, and `{word}` is none")
 
 
 SINGLE: dict[str, Callable[[Line, Site], Plugin]] = {
@@ -263,7 +270,7 @@ SINGLE: dict[str, Callable[[Line, Site], Plugin]] = {
     "log": lambda line, site: Log(zones(line.args, line, site)),
     "loadbalance": lambda line, site: LoadBalance(),
     "loop": lambda line, site: Loop(zones(line.args, line, site)),
-    "prometheus": lambda line, site: Passing("prometheus"),
+    "prometheus": lambda line, site: Prometheus(site.zones),
     "any": lambda line, site: Passing("any"),
 }
 MANY = ("forward", "rewrite", "log")

@@ -18,6 +18,7 @@ from labkit.api.names import title_of
 from labkit.api.state import State
 from labkit.cni import base
 from labkit.cni.base import View, interface
+from labkit.dns.process import listens as server_doors
 from labkit.edge.loadbalancer import VIRTUAL
 from labkit.kernel.links import Link
 from labkit.kernel.netns import ESTABLISHED_SECONDS, Part, Socket
@@ -210,11 +211,17 @@ def _beyond(
 # --- sockets --------------------------------------------------------------------------------
 
 
-def pod_sockets(pod: Pod, now: float) -> tuple[Socket, ...]:
+def listens(state: State, pod: Pod) -> tuple[Listen, ...]:
+    """Where a pod's processes listen now; a CoreDNS goes by its Corefile."""
+    found = server_doors(state, pod)
+    return listening(pod, state.now) if found is None else found
+
+
+def pod_sockets(state: State, pod: Pod) -> tuple[Socket, ...]:
     """Where the processes of a pod with a namespace of its own listen."""
     return tuple(
         _socket(listen, listen.container or holder(pod, listen.protocol, listen.port))
-        for listen in listening(pod, now)
+        for listen in listens(state, pod)
     )
 
 
@@ -231,7 +238,7 @@ def node_sockets(state: State) -> Mapping[str, tuple[Socket, ...]]:
     for pod in state.list(Pod):
         if pod.spec.host_network and pod.spec.node_name in found:
             held = found[pod.spec.node_name]
-            for listen in listening(pod, state.now):
+            for listen in listens(state, pod):
                 key = (listen.protocol, listen.port, listen.address)
                 held.setdefault(key, _socket(listen, title_of(state, pod)))
     return {name: tuple(sockets.values()) for name, sockets in found.items()}

@@ -50,4 +50,4 @@ def _titles(state: State) -> dict[str, str]:
 
 def _sockets(state: State) -> dict[str, Part]:
     pods = (pod for view in base.views(state) for pod in view.pods)
-    return {base.pod_netns(pod): Part(sockets=pod_sockets(pod, state.now)) for pod in pods}
+    return {base.pod_netns(pod): Part(sockets=pod_sockets(state, pod)) for pod in pods}

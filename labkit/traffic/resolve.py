@@ -1,6 +1,8 @@
 """A name looked up in a place of the cluster: every question travels as packets.
 
-*The lab simplifies*: answers fit into one datagram, so that nobody asks again by TCP.
+*The lab simplifies*: answers fit into one datagram, so that nobody asks again by TCP. Where
+`forward` is told to use TCP each question opens a connection, of which the handshake is walked;
+in life one connection serves many questions, and so they meet one pod.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from msgspec.structs import replace
 from labkit.api.core import Pod
 from labkit.api.state import State
 from labkit.dns.message import Answer, Query, address_text, address_type, fqdn, reverse_name
+from labkit.dns.metrics import added
 from labkit.dns.plugin import Names
 from labkit.dns.process import is_coredns, node_file, outside, pod_file, running, world_of
 from labkit.dns.resolvconf import ResolvConf
@@ -31,6 +34,9 @@ FIRST_PORT = 33000  # of the client's sockets for questions; one for each
 DNS_PORT = 53
 DNS_HEADER = 12
 BOTH = "A+AAAA"
+MOST_ROUNDS = 16
+"""How deep a question that comes back to its server goes round; in life `max_concurrent` or the
+memory ends it, after a thousand rounds or more."""
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +61,7 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     questions: tuple[Question, ...]
     names: Names
     conntrack: Conntrack
+    now: float = 0.0  # seconds of the cluster's clock
     file: str = ""  # where the answer stood, if nobody was asked: /etc/hosts
 
     @property
@@ -94,9 +101,10 @@ def _row(number: int, question: Question) -> tuple[int, str, str, str]:
     sent, reply = question.sent, question.reply
     told: str = sent.fault or ""
     if sent.answer:
-        data = ", ".join(r.data for r in sent.answer.answer)
-        told = f"{sent.answer.rcode} {data}".rstrip()
-        if sent.answer.exists and not data:
+        told = sent.answer.rcode
+        if sent.answer.answer:
+            told = f"{told} {sent.answer.text}"
+        elif sent.answer.exists:
             told = "NOERROR, but no record of this type"
     if reply and reply.cached:
         told += " (from the cache)"
@@ -153,6 +161,7 @@ def resolve(
         questions=tuple(wire.questions),
         names=wire.names,
         conntrack=wire.conntrack,
+        now=medium.now,
         file="/etc/hosts" if mine else "",
     )
 
@@ -209,6 +218,7 @@ class Wire:
         self.names = names
         self.conntrack = conntrack
         self.questions: list[Question] = []
+        self._rounds = 0
         self._state, self._medium, self._spot, self._states = state, medium, spot, states
 
     @property
@@ -242,9 +252,7 @@ class Wire:
         answer: Answer | None = None
         reply: Reply | None = None
         if request.outcome == "delivered":
-            answer, reply = self._served(
-                request.end, replace(query, client=str(request.packet.src))
-            )
+            answer, reply = self._served(request.end, request.packet, query)
         silent = request.outcome == "delivered" and answer is None
         request = replace(request, conntrack=self.conntrack)
         request = replace(request, answer=None) if silent else request
@@ -254,7 +262,7 @@ class Wire:
         connection = Connection(
             source=who,
             target=f"{server}:53" if not port else server,
-            protocol="UDP",
+            protocol=query.protocol,
             request=exchange.request,
             reply=exchange.reply,
             outcome=outcome,
@@ -268,32 +276,56 @@ class Wire:
     def _packet(self, src: Address, dst: Address, port: int, query: Query) -> Packet:
         number = self.names.asked
         self.names = replace(self.names, asked=number + 1)
-        size = IP_HEADER[dst.version] + TRANSPORT_HEADER["UDP"] + DNS_HEADER + len(query.name) + 5
         sport = FIRST_PORT + number % 8000
+        if query.protocol == "TCP":
+            return Packet(src=src, dst=dst, sport=sport, dport=port, flags="SYN")
+        size = IP_HEADER[dst.version] + TRANSPORT_HEADER["UDP"] + DNS_HEADER + len(query.name) + 5
         return Packet(src=src, dst=dst, protocol="UDP", sport=sport, dport=port, size=size)
 
-    def _served(self, end: str, query: Query) -> tuple[Answer | None, Reply | None]:
+    def _served(self, end: str, packet: Packet, query: Query) -> tuple[Answer | None, Reply | None]:
         """What the process at the end says; nothing if it speaks no DNS."""
         if end == "outside":
             return outside(query), None
-        kind, _, place = end.partition("/")
-        namespace, _, name = place.partition("/")
-        pod = self._state.get(Pod, name, namespace) if kind == "pod" else None
-        if pod is None or not is_coredns(pod):
+        pod = self._server_at(end)
+        server = running(pod, self._states).server if pod else None
+        if pod is None or server is None:
             return None, None
-        server = running(pod, self._states).server
-        if server is None:
-            return None, None
+        if self._rounds >= MOST_ROUNDS:
+            return Answer(rcode="REFUSED"), None
+        place = f"{pod.namespace}/{pod.name}"
 
         def upstream(address: str, asked: Query) -> Answer | None:
+            self._rounds += 1
             came = self._carried(end, place, address, asked).came
+            self._rounds -= 1
             return came if isinstance(came, Answer) else None
 
+        query = replace(query, client=str(packet.src))
         world = world_of(self._state, pod, upstream)
-        memory = self.names.caches.get(place, {})
-        reply = ask(server, world, query, memory, self._medium.now)
-        self.names = replace(self.names, caches={**self.names.caches, place: reply.memory})
+        memory, now = self.names.caches.get(place, {}), self._medium.now
+        at = str(packet.dst)
+        reply = ask(server, world, query, memory, now, port=packet.dport, at=at)
+        self._keep(place, reply)
         return reply.answer, reply
+
+    def _server_at(self, end: str) -> Pod | None:
+        """The pod whose CoreDNS listens in a namespace: the pod's own, or its node's."""
+        kind, _, place = end.partition("/")
+        if kind == "node":
+            pods = (p for p in self._state.list(Pod) if p.spec.host_network and is_coredns(p))
+            return next((p for p in pods if p.spec.node_name == place), None)
+        namespace, _, name = place.partition("/")
+        pod = self._state.get(Pod, name, namespace)
+        return pod if kind == "pod" and pod and is_coredns(pod) else None
+
+    def _keep(self, place: str, reply: Reply) -> None:
+        """What the server remembers and has counted goes into the lab's memory."""
+        caches, counts = self.names.caches, self.names.counts
+        self.names = replace(
+            self.names,
+            caches={**caches, place: reply.memory},
+            counts={**counts, place: added(counts.get(place, {}), reply.counts)},
+        )
 
 
 def _fault(outcome: Outcome) -> Fault:
