@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from labkit.traffic.load import Load
     from labkit.traffic.request import Request
     from labkit.traffic.resolve import Resolution
+    from labkit.traffic.timeline import Timeline
 
 Source = str | Path | Sequence[Mapping[str, Any]]
 FIRST_PORT = 41000
@@ -56,6 +57,7 @@ class Cluster(Policies):
         last: the last Connection of `trace` or `connect`.
         lines: object -> field path -> line, as far as the object came from text.
         seed: of the dice that stand for the kernel's randomness.
+        asked: the questions put to it so far: a call such as `trace`, or a line of a terminal.
     """
 
     def __init__(self, moments: Sequence[Moment], *, seed: int = 1) -> None:
@@ -68,6 +70,7 @@ class Cluster(Policies):
         self.lines: dict[Key, Mapping[str, int]] = {}
         self.seed = seed
         self.names = Names()
+        self.asked: list[str] = []
 
     @classmethod
     def from_manifests(
@@ -88,9 +91,9 @@ class Cluster(Policies):
         state, events = setup.built(tuple(x.manifest for x in loaded), nodes, options)
         lab = cls([Moment(State(state.config), (), 0, (), {})], seed=seed)
         lab._remember(state, events)
+        lab._extend(ripening(lab.state), 1, ())
         lab._note_lines(loaded)
         return lab
-        lab._extend(ripening(lab.state), 1, ())
 
     # --- what is there ---------------------------------------------------------------------
 
@@ -234,9 +237,9 @@ class Cluster(Policies):
         state, events = setup.changed(self.state, self.watch(), options)
         fork = self._copy([Moment(State(state.config), (), 0, (), {})])
         fork._remember(state, events)
+        fork._extend(ripening(fork.state), 1, ())
         return fork
 
-        fork._extend(ripening(fork.state), 1, ())
     # --- traffic ---------------------------------------------------------------------------
 
     def trace(self, source: str, target: str, **how: Any) -> Connection:
@@ -277,10 +280,17 @@ class Cluster(Policies):
         self.last, self._sport = found.connection, self._sport + 1
         return found
 
+    def timeline(self, source: str, target: str, **how: Any) -> Timeline:
+        """The last seconds with a new connection in each; `how` as `labkit.traffic.timeline`."""
+        from labkit.traffic.timeline import timeline
+
+        return timeline(self._moments, source, target, **{"namespace": self.namespace, **how})
+
     def outcomes(self, source: str, target: str, *, protocol: Protocol = "TCP") -> Chances:
         """All ends that a new connection may have, with exact chances."""
         from labkit.traffic.chances import outcomes
 
+        self.asked.append("outcomes")
         how: dict[str, Any] = {"protocol": protocol, "conntrack": self.conntrack}
         return outcomes(self.state, self.network, source, target, **self._where(how))
 
@@ -299,6 +309,7 @@ class Cluster(Policies):
         from labkit.kernel.dice import SeededDice
         from labkit.traffic.connect import connect
 
+        self.asked.append("trace")
         own = {"conntrack": self.conntrack, "dice": SeededDice(self.seed + self._sport)}
         return connect(self.state, self.network, source, target, **self._where({**own, **how}))
 
@@ -306,6 +317,7 @@ class Cluster(Policies):
         from labkit.kernel.dice import SeededDice
         from labkit.traffic.connect import Medium
 
+        self.asked.append("resolve")
         dice = SeededDice(self.seed + self._sport + self.names.asked)
         return Medium(self.network, dice, self.state.now)
 

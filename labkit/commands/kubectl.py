@@ -29,6 +29,9 @@ VERBS: dict[str, Verb] = {
     "logs": kubectl_run.logs,
 }
 
+READING = ("get", "describe", "exec", "run", "logs")
+"""Verbs that ask; the others change."""
+
 
 def kubectl(lab: Cluster, line: str, stdin: str | None = None) -> Output:
     """What kubectl prints for a line such as `get pods -o wide`; a leading `kubectl` is allowed.
@@ -47,7 +50,10 @@ def kubectl(lab: Cluster, line: str, stdin: str | None = None) -> Output:
         words = words[1:]
     try:
         request = parse(words)
-        return VERBS[request.verb](lab, request, stdin)
+        before = len(lab.asked)
+        output = VERBS[request.verb](lab, request, stdin)
+        lab.asked[before:] = [f"kubectl {shlex.join(words)}"] if request.verb in READING else []
+        return output
     except Refused as refused:
         return Output(refused.text, refused.exit_code)
     except (ManifestError, Conflict, Exhausted, NotFound) as error:

@@ -40,7 +40,11 @@ def on(lab: Cluster, place: str, line: str) -> Output:
         words = list(lexer)
     except ValueError as error:
         raise CommandError(f"{line}: {str(error).lower()}; close the quotes") from None
-    return run_in(lab, place, words)
+    before = len(lab.asked)
+    output = run_in(lab, place, words)
+    # One line is one question, however many the program asks on its own.
+    lab.asked[before:] = [f"{place}: {line}"]
+    return output
 
 
 def run_in(lab: Cluster, place: str, words: list[str]) -> Output:

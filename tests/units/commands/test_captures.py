@@ -33,7 +33,7 @@ def blocks(name):
 
 def lab_of(objects, now=0.0, namespace="default"):
     state = State(ClusterConfig(), {key_of(o): o for o in objects}, now=now)
-    return SimpleNamespace(state=state, namespace=namespace)
+    return SimpleNamespace(state=state, namespace=namespace, asked=[])
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +172,7 @@ class InOrder(State):
 def captured():
     objects = [decode(manifest) for group in LAYOUT.values() for manifest in group]
     state = InOrder(ClusterConfig(), {key_of(o): o for o in objects}, now=NOW)
-    return SimpleNamespace(state=state, namespace="default")
+    return SimpleNamespace(state=state, namespace="default", asked=[])
 
 
 @pytest.mark.parametrize("command", GET)
