@@ -1,4 +1,4 @@
-"""Small random clusters under Calico with random NetworkPolicies, for two roads to compare.
+"""Small random clusters under Calico with random policies, for two roads to compare.
 
 Everything is drawn from a `Random` that is given: a seeded one, or one of Hypothesis.
 """
@@ -40,11 +40,16 @@ class Question(NamedTuple):
         return f"{self.start} -> {self.address}:{flow.port}/{flow.protocol}"
 
 
-def cluster(dice: Random, pods: int = 6, policies: int = 4) -> State:
-    """Two nodes, some pods (now and then one on its node's network), some policies."""
+def cluster(dice: Random, pods: int = 6, policies: int = 4, tiers: int = 0) -> State:
+    """Two nodes, some pods (now and then one on its node's network), some policies.
+
+    Args:
+        policies: NetworkPolicies at most; `tiers`: ClusterNetworkPolicies at most.
+    """
     return state_of(
         *standing(dice, pods),
         *drawn_policies(dice, policies),
+        *(drawn_cluster_policies(dice, tiers) if tiers else ()),
         cni="calico",
         pod_cidrs=("192.168.0.0/16",),
         proxy_mode=dice.choice(["iptables", "nftables"]),
@@ -172,6 +177,68 @@ def drawn_port(dice: Random) -> dict[str, Any]:
     if kind == "range":
         port["endPort"] = port["port"] + dice.choice([0, 900, 1200])
     return port
+
+
+# --- ClusterNetworkPolicies ------------------------------------------------------------------
+
+
+def drawn_cluster_policies(dice: Random, most: int) -> list[Object]:
+    """Priorities differ: between equal ones the API leaves the order open."""
+    count = dice.randint(0, most)
+    priorities = dice.sample(range(1001), count)
+    return [decode(drawn_cluster_policy(dice, n, p)) for n, p in enumerate(priorities)]
+
+
+def drawn_cluster_policy(dice: Random, number: int, priority: int) -> dict[str, Any]:
+    spec: dict[str, Any] = {
+        "tier": dice.choice(["Admin", "Baseline"]),
+        "priority": priority,
+        "subject": {"namespaces": {}} if dice.random() < 0.4 else drawn_pods(dice),
+    }
+    for direction, ends in (("ingress", "from"), ("egress", "to")):
+        if dice.random() < 0.7:
+            spec[direction] = [drawn_tier_rule(dice, ends) for _ in range(dice.randint(1, 3))]
+    return {
+        "apiVersion": "policy.networking.k8s.io/v1alpha2",
+        "kind": "ClusterNetworkPolicy",
+        "metadata": {"name": f"tier{number}"},
+        "spec": spec,
+    }
+
+
+def drawn_tier_rule(dice: Random, ends: str) -> dict[str, Any]:
+    rule: dict[str, Any] = {"action": dice.choice(["Accept", "Deny", "Pass"])}
+    rule[ends] = [drawn_tier_peer(dice, ends) for _ in range(dice.randint(1, 2))]
+    if dice.random() < 0.6:
+        rule["protocols"] = [drawn_protocol(dice) for _ in range(dice.randint(1, 2))]
+    return rule
+
+
+def drawn_pods(dice: Random) -> dict[str, Any]:
+    if dice.random() < 0.5:
+        return {"namespaces": drawn_spaces(dice)}
+    return {"pods": {"namespaceSelector": drawn_spaces(dice), "podSelector": drawn_selector(dice)}}
+
+
+def drawn_tier_peer(dice: Random, ends: str) -> dict[str, Any]:
+    """Now and then a peer of the experimental channel, which Calico does not understand."""
+    kind = dice.random()
+    if ends == "from" or kind < 0.6:
+        return drawn_pods(dice)
+    if kind < 0.65:
+        return {"nodes": dice.choice([{}, {"matchLabels": {"no": "such"}}])}
+    return {"networks": [cidr for cidr, _ in dice.sample(BLOCKS, dice.randint(1, 2))]}
+
+
+def drawn_protocol(dice: Random) -> dict[str, Any]:
+    kind = dice.choice(["number"] * 5 + ["range"] * 4 + ["name"])
+    if kind == "name":
+        return {"destinationNamedPort": dice.choice(["web", "dns"])}
+    first = dice.choice(PORTS)
+    port = (
+        {"number": first} if kind == "number" else {"range": {"start": first, "end": first + 999}}
+    )
+    return {dice.choice(["tcp", "tcp", "udp"]): {"destinationPort": port}}
 
 
 # --- questions -------------------------------------------------------------------------------

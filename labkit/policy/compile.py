@@ -4,10 +4,13 @@ A forwarded packet is sent by its device to the chain of the pod that it leaves 
 enters (`cali-tw-`): a known connection passes, else the policies that select the pod are asked
 one by one, and one that accepts sets a mark. Without any policy a profile accepts.
 
-*The lab simplifies*: all policies stand in the tier `default`, in the order of their names, and
-policies with one selector share no chain of their own; the dispatch is one flat list; the
-profiles of service accounts, which hold no rule, are left out. As in life a pod that speaks to
-itself by way of a Service is judged like any other, though the API lets it always reach itself.
+NetworkPolicies stand in the tier `default`, where the end is a drop; ClusterNetworkPolicies in
+`kube-admin` before it and in `kube-baseline` behind it, where the end is the next tier.
+
+*The lab simplifies*: policies with one selector share no chain of their own; the dispatch is one
+flat list; the profiles of service accounts, which hold no rule, are left out. As in life a pod
+that speaks to itself by way of a Service is judged like any other, though the API lets it always
+reach itself.
 
 Source: Calico `felix/rules/{dispatch,endpoints,policy}.go`.
 """
@@ -16,9 +19,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from labkit.api.core import Pod
+from labkit.api.cluster_policy import ClusterNetworkPolicy
+from labkit.api.core import Namespace, Pod
 from labkit.api.names import titles
-from labkit.api.networking import NetworkPolicy
 from labkit.api.state import State
 from labkit.kernel import netfilter as nf
 from labkit.kernel.netfilter import Comment, CtState, InSet, Jump, Mark, Rule, SetMark, Verdict
@@ -26,10 +29,11 @@ from labkit.kernel.netns import Part
 from labkit.kernel.nft_twin import nft_twin
 from labkit.kernel.rule_hashes import shortened, with_hashes
 from labkit.policy import endpoint_marks
+from labkit.policy.cluster_rules import asked_about
 from labkit.policy.matcher import Direction, isolating
-from labkit.policy.rules import ACCEPTED, Family, Writer
+from labkit.policy.rules import ACCEPTED, Family, Policy, Writer
+from labkit.policy.tier_rules import PASSED, TIERS, calico_name
 
-PASSED = 0x20000
 IS_ACCEPTED = Mark(ACCEPTED, ACCEPTED)
 NOT_PASSED = Mark(0, PASSED)
 ACCEPT, DROP, RETURN = Verdict("ACCEPT"), Verdict("DROP"), Verdict("RETURN")
@@ -120,10 +124,11 @@ def _table(state: State, pods: Sequence[Pod], device: Device, writer: Writer) ->
             Rule((Comment("Unknown interface"),), DROP),
         )
         for pod in pods:
-            policies = isolating(state, pod, direction)
+            tiers = _tiers(state, pod, direction)
             title = f"{pod.namespace}/{titles(state).get((pod.namespace, pod.name), pod.name)}"
-            chains[lead + device(pod)] = _endpoint(pod, title, direction, policies)
-            chains |= {_policy_chain(p, direction): writer.rules(p, direction) for p in policies}
+            chains[lead + device(pod)] = _endpoint(pod, title, direction, tiers)
+            asked = [policy for policies in tiers.values() for policy in policies]
+            chains |= {_policy_chain(p, direction): writer.rules(p, direction) for p in asked}
             chains[_profile_chain(pod, direction)] = _profile(pod, direction)
     if state.config.proxy_mode == "ipvs":
         chains |= endpoint_marks.chains(map(device, pods), state.config.node_port_range)
@@ -132,8 +137,17 @@ def _table(state: State, pods: Sequence[Pod], device: Device, writer: Writer) ->
     return nf.Table(name="filter", family=writer.family, chains=hashed)
 
 
+def _tiers(state: State, pod: Pod, direction: Direction) -> Mapping[str, Sequence[Policy]]:
+    """The tiers in their order, each with the policies about a pod in the order of asking."""
+    space = state.get(Namespace, pod.namespace)
+    labels = space.labels if space else {}
+    admin, baseline = (asked_about(state, pod, labels, tier, direction) for tier in TIERS)
+    own = isolating(state, pod, direction)
+    return {"kube-admin": admin, "default": own, "kube-baseline": baseline}
+
+
 def _endpoint(
-    pod: Pod, title: str, direction: Direction, policies: Sequence[NetworkPolicy]
+    pod: Pod, title: str, direction: Direction, tiers: Mapping[str, Sequence[Policy]]
 ) -> tuple[Rule, ...]:
     """The chain of one pod in one direction; it returns with the mark, or drops."""
     return (
@@ -141,7 +155,7 @@ def _endpoint(
         Rule((CtState(("INVALID",)),), DROP),
         Rule((), SetMark(0, ACCEPTED)),
         *(NO_TUNNELS if direction == "Egress" else ()),
-        *(_tier(policies, direction) if policies else ()),
+        *(rule for t, asked in tiers.items() if asked for rule in _tier(t, asked, direction)),
         Rule((), Jump(_profile_chain(pod, direction))),
         Rule(
             (Comment("Return if profile accepted"), IS_ACCEPTED),
@@ -152,8 +166,8 @@ def _endpoint(
     )
 
 
-def _tier(policies: Sequence[NetworkPolicy], direction: Direction) -> tuple[Rule, ...]:
-    """The policies that select the pod: one that accepts is enough, none is the end."""
+def _tier(name: str, policies: Sequence[Policy], direction: Direction) -> tuple[Rule, ...]:
+    """The policies that select the pod, until one accepts or passes; what then, is the tier's."""
     asked = (
         rule
         for policy in policies
@@ -162,11 +176,11 @@ def _tier(policies: Sequence[NetworkPolicy], direction: Direction) -> tuple[Rule
             Rule((Comment("Return if policy accepted"), IS_ACCEPTED), RETURN),
         )
     )
-    end = Comment("End of tier default. Drop if no policies passed packet")
+    end = Comment(f"End of tier {name}. Drop if no policies passed packet")
     return (
-        Rule((Comment("Start of tier default"),), SetMark(0, PASSED)),
+        Rule((Comment(f"Start of tier {name}"),), SetMark(0, PASSED)),
         *asked,
-        Rule((end, NOT_PASSED), DROP),
+        *((Rule((end, NOT_PASSED), DROP),) if name == "default" else ()),
     )
 
 
@@ -175,8 +189,12 @@ def _port(device: str, direction: Direction) -> nf.InDevice | nf.OutDevice:
     return nf.InDevice(device) if direction == "Egress" else nf.OutDevice(device)
 
 
-def _policy_chain(policy: NetworkPolicy, direction: Direction) -> str:
-    return shortened(LEADS[direction][1], f"{policy.namespace}/knp.default.{policy.name}", LONGEST)
+def _policy_chain(policy: Policy, direction: Direction) -> str:
+    if isinstance(policy, ClusterNetworkPolicy):
+        name = calico_name(policy)
+    else:
+        name = f"{policy.namespace}/knp.default.{policy.name}"
+    return shortened(LEADS[direction][1], name, LONGEST)
 
 
 def _profile_chain(pod: Pod, direction: Direction) -> str:

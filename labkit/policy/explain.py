@@ -12,6 +12,7 @@ from labkit.api.meta import LabelSelector
 from labkit.api.networking import NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort
 from labkit.api.state import Key, key_of
 from labkit.policy.ends import End
+from labkit.policy.explain_tiers import told_tiers
 from labkit.policy.matcher import Flow, RuleResult, Side, Verdict, named_ports, peer_matches
 from labkit.policy.reading import Reading
 
@@ -27,7 +28,8 @@ def explain(verdict: Verdict, lines: Lines, reading: Reading) -> str:
     rows = [f"{head}: {flow.source.title} -> {flow.destination.title}, {flow.protocol} {flow.port}"]
     for word, side in sides:
         rows.append(f"  {word:8}  {side.end.title:{width}}  {_standing(side)}")
-        rows += [f"            {row}" for row in rules(side, flow, lines, reading)]
+        told = (*told_tiers(side, lines), *rules(side, flow, lines, reading))
+        rows += [f"            {row}" for row in told]
     return "\n".join(rows)
 
 
@@ -35,6 +37,8 @@ def _standing(side: Side) -> str:
     state = "open" if side.allowed else "closed"
     if side.why:
         return f"{state}: {side.why}"
+    if (step := side.decider) and step.decided:
+        return f"{state}: tier {step.tier}, {step.decided.policy.name} says {step.says}"
     names = ", ".join(policy.name for policy in side.policies)
     return f"{state}: isolated by {names}" + ("" if side.allowed else "; no rule matches")
 

@@ -1,4 +1,8 @@
-"""What NetworkPolicies mean: may this end open a connection to that one?
+"""What policies mean: may this end open a connection to that one?
+
+Each end is judged for itself, tier by tier: the Admin tier of ClusterNetworkPolicies, whose
+Accept and Deny are final; the NetworkPolicies, final for a pod that one of them isolates; the
+Baseline tier; and where nobody has spoken, yes.
 
 Nothing here asks whether anybody listens or a route leads there, and nothing reads a rule of
 the data plane: the compiled rules are another road to the same answer.
@@ -12,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Literal
 
 import msgspec
 
+from labkit.api.cluster_policy import Action, ClusterNetworkPolicy, ClusterRule
 from labkit.api.core import Pod, PortProtocol
 from labkit.api.meta import Address
 from labkit.api.networking import (
@@ -25,11 +29,12 @@ from labkit.api.networking import (
     NetworkPolicyPort,
 )
 from labkit.api.state import State
+from labkit.policy import cluster_rules
+from labkit.policy.cluster_rules import Direction as Direction  # a word of verdicts, too
+from labkit.policy.cluster_rules import Tier
 from labkit.policy.ends import End
+from labkit.policy.reading import DEFAULT as DEFAULT
 from labkit.policy.reading import Reading
-
-Direction = Literal["Ingress", "Egress"]
-DEFAULT = Reading()
 
 
 class Flow(msgspec.Struct, frozen=True):
@@ -62,11 +67,50 @@ class RuleResult(msgspec.Struct, frozen=True):
         return self.peer_matches and self.port_matches
 
 
+class ClusterResult(msgspec.Struct, frozen=True):
+    """How one rule of a ClusterNetworkPolicy saw a flow; `peer` is the first that matches.
+
+    `action` is what comes of a match. A rule that names something which is not understood
+    fails closed: then it differs from the rule's own, and `matches` without any peer.
+    """
+
+    policy: ClusterNetworkPolicy
+    at: str
+    rule: ClusterRule
+    action: Action
+    matches: bool
+    peer: int | None = None
+    understood: bool = True
+
+
+class Step(msgspec.Struct, frozen=True):
+    """A tier of ClusterNetworkPolicies: those about the end, and their rules as far as asked."""
+
+    tier: Tier
+    policies: tuple[ClusterNetworkPolicy, ...] = ()
+    rules: tuple[ClusterResult, ...] = ()
+
+    @property
+    def decided(self) -> ClusterResult | None:
+        """The rule that matched, the last one asked; None where none did."""
+        return self.rules[-1] if self.rules and self.rules[-1].matches else None
+
+    @property
+    def says(self) -> Action | None:
+        """None and Pass leave the verdict to what follows."""
+        return self.decided.action if self.decided else None
+
+    @property
+    def final(self) -> bool:
+        return self.says in ("Accept", "Deny")
+
+
 class Side(msgspec.Struct, frozen=True):
     """One direction of a verdict: the policies that isolate the end, and their rules' results.
 
     `why` names what decided without any rule: an end that no policy can select, its own node,
-    itself, or that no policy isolates it. Empty where the rules decided.
+    itself, or that no policy isolates it. Empty where the rules decided. `admin` and `baseline`
+    are the tiers around the NetworkPolicies, None where the verdict did not get that far.
     """
 
     direction: Direction
@@ -75,6 +119,13 @@ class Side(msgspec.Struct, frozen=True):
     why: str
     policies: tuple[NetworkPolicy, ...] = ()
     rules: tuple[RuleResult, ...] = ()
+    admin: Step | None = None
+    baseline: Step | None = None
+
+    @property
+    def decider(self) -> Step | None:
+        """The tier of ClusterNetworkPolicies that decided; None where none of them did."""
+        return next((s for s in (self.admin, self.baseline) if s is not None and s.final), None)
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -127,11 +178,66 @@ def _side(state: State, flow: Flow, direction: Direction, reading: Reading) -> S
         return Side(direction, end, True, "a pod always reaches itself")
     if reading.hostnet and other.pod is None and other.node and other.node == end.node:
         return Side(direction, end, True, "its own node always reaches it")
-    policies = isolating(state, end.pod, direction)
-    if not policies:
-        return Side(direction, end, True, f"no policy isolates it for {direction.lower()}")
-    results = tuple(r for p in policies for r in _results(p, flow, direction, reading))
-    return Side(direction, end, any(r.matches for r in results), "", policies, results)
+    return _through_tiers(state, flow, direction, end, other, reading)
+
+
+def _through_tiers(
+    state: State, flow: Flow, direction: Direction, end: End, other: End, reading: Reading
+) -> Side:
+    assert end.pod is not None
+    admin = _step(state, flow, "Admin", direction, reading)
+    if admin.final:
+        return Side(direction, end, admin.says == "Accept", "", admin=admin)
+    if policies := isolating(state, end.pod, direction):
+        results = tuple(r for p in policies for r in _results(p, flow, direction, reading))
+        allowed = any(r.matches for r in results)
+        return Side(direction, end, allowed, "", policies, results, admin)
+    baseline = _step(state, flow, "Baseline", direction, reading)
+    why = "" if baseline.final else f"no policy isolates it for {direction.lower()}"
+    allowed = baseline.says != "Deny"
+    return Side(direction, end, allowed, why, admin=admin, baseline=baseline)
+
+
+def _step(state: State, flow: Flow, tier: Tier, direction: Direction, reading: Reading) -> Step:
+    """A tier asked about a flow, up to the first rule that matches."""
+    end = flow.destination if direction == "Ingress" else flow.source
+    assert end.pod is not None
+    about = (end.pod, end.namespace_labels, tier, direction)
+    policies = cluster_rules.asked_about(state, *about)
+    asked = []
+    for result in (r for p in policies for r in _said(state, p, flow, direction, reading)):
+        asked.append(result)
+        if result.matches:
+            break
+    return Step(tier, policies, tuple(asked))
+
+
+def _said(
+    state: State,
+    policy: ClusterNetworkPolicy,
+    flow: Flow,
+    direction: Direction,
+    reading: Reading,
+) -> Iterator[ClusterResult]:
+    other, place = (flow.source, 0) if direction == "Ingress" else (flow.destination, 1)
+    pair = flow.addresses()
+    address = pair[place] if pair else None
+    for number, rule in enumerate(cluster_rules.rules_of(policy, direction)):
+        at = f".spec.{direction.lower()}[{number}]"
+        if not cluster_rules.understood(rule, reading):
+            accepts = rule.action == "Accept"
+            action: Action = "Accept" if accepts else "Deny"
+            yield ClusterResult(policy, at, rule, action, not accepts, None, False)
+            continue
+        ports = (cluster_rules.as_port(p, flow.protocol) for p in rule.protocols)
+        hit = (
+            n
+            for n, p in enumerate(rule.peers)
+            if cluster_rules.peer_matches(state, p, other, address)
+        )
+        peer = next(hit, None)
+        port = not rule.protocols or any(port_matches(p, flow, reading) for p in ports)
+        yield ClusterResult(policy, at, rule, rule.action, peer is not None and port, peer)
 
 
 def _results(

@@ -4,7 +4,11 @@ Kubernetes' own end-to-end suite (`test/e2e/network/netpol` in kubernetes/kubern
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
+
+from labkit.errors import CommandError
 
 
 class Reading(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,6 +22,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     sidecar: the port names of restartable init containers count.
     hostbits: `10.0.0.5/24` means the network 10.0.0.0/24. Off: such a block matches nothing.
     itself: a pod always reaches itself.
+    experimental: a ClusterNetworkPolicy's peers `nodes` and ports by name are understood. Off:
+        they are not, as in Calico 3.32, and a rule that has one fails closed.
     """
 
     hostnet: bool = True
@@ -25,3 +31,25 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     sidecar: bool = True
     hostbits: bool = True
     itself: bool = True
+    experimental: bool = False
+
+
+DEFAULT = Reading()
+NAMED: Mapping[str, Reading] = {
+    # products that read the open points differently
+    "calico": DEFAULT,
+    "cilium": Reading(ipblock_pods=False),
+}
+
+
+def reading_of(wanted: str | Reading) -> Reading:
+    """A reading, or the one that a product is named for.
+
+    Raises:
+        CommandError: no such product.
+    """
+    if isinstance(wanted, Reading):
+        return wanted
+    if wanted not in NAMED:
+        raise CommandError(f"reading {wanted!r} is not known; it is one of {', '.join(NAMED)}")
+    return NAMED[wanted]

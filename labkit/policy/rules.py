@@ -1,7 +1,10 @@
-"""The rules of one NetworkPolicy in the words of iptables, and the sets that they name.
+"""The rules of one policy in the words of iptables, and the sets that they name.
 
 A peer that selects pods becomes a set of their addresses, an ipBlock a network; a port's name
 becomes a set of addresses with the number that each pod gives to the name.
+
+*The lab simplifies*: where a rule denies, today's Felix marks the packet and drops it by the
+mark; here one rule does both.
 
 Source: Calico `libcalico-go/lib/backend/k8s/conversion`, `felix/rules/policy.go`.
 """
@@ -14,6 +17,7 @@ from hashlib import sha256
 from ipaddress import ip_network
 from typing import Literal
 
+from labkit.api.cluster_policy import ClusterNetworkPolicy
 from labkit.api.core import Namespace, Pod
 from labkit.api.meta import Address
 from labkit.api.names import FINISHED
@@ -21,6 +25,7 @@ from labkit.api.networking import IPBlock, NetworkPolicy, NetworkPolicyPeer, Net
 from labkit.api.state import State
 from labkit.kernel import netfilter as nf
 from labkit.kernel.netfilter import Comment, Mark, Match, Rule, SetMark, Verdict
+from labkit.policy import tier_rules
 from labkit.policy.explain import wants
 from labkit.policy.matcher import DEFAULT, Direction, named_ports
 
@@ -31,6 +36,7 @@ MOST_PORTS = 15  # numbers in one multiport match; a range takes two
 LONGEST_SET = 31  # characters of an ipset's name
 VERSION = {"ip": 4, "ip6": 6}
 Matches = tuple[Match, ...]
+Policy = NetworkPolicy | ClusterNetworkPolicy
 
 
 class Writer:
@@ -45,11 +51,18 @@ class Writer:
         """Every set that the rules written so far name."""
         return self._sets
 
-    def rules(self, policy: NetworkPolicy, direction: Direction) -> tuple[Rule, ...]:
+    @property
+    def version(self) -> int:
+        return VERSION[self.family]
+
+    def rules(self, policy: Policy, direction: Direction) -> tuple[Rule, ...]:
         """One direction's rules: a packet that one of them accepts gets the mark and returns."""
         key = (policy.namespace, policy.name, direction)
         if key not in self._rules:
-            self._rules[key] = tuple(self._written(policy, direction))
+            if isinstance(policy, ClusterNetworkPolicy):
+                self._rules[key] = tuple(tier_rules.written(self, policy, direction))
+            else:
+                self._rules[key] = tuple(self._written(policy, direction))
         return self._rules[key]
 
     def _written(self, policy: NetworkPolicy, direction: Direction) -> Iterator[Rule]:
@@ -60,7 +73,7 @@ class Writer:
             for peer in peers or (None,):
                 for before, matches in self._peer(policy, peer, direction):
                     yield from before
-                    for listed in self._ports(ports):
+                    for listed in self.ports(ports):
                         wanted = (Comment(note), *matches, *listed)
                         yield Rule(wanted, SetMark(ACCEPTED, ACCEPTED), says)
                         yield Rule((Mark(ACCEPTED, ACCEPTED),), Verdict("RETURN"))
@@ -77,7 +90,7 @@ class Writer:
             yield from self._block(peer.ip_block, direction)
         else:
             end = "src" if direction == "Ingress" else "dst"
-            yield (), (nf.InSet(self._pod_set(policy, peer), (end,)),)
+            yield (), (nf.InSet(self.pod_set(policy.namespace, peer), (end,)),)
 
     def _block(
         self, block: IPBlock, direction: Direction
@@ -85,7 +98,7 @@ class Writer:
         """A network; with holes by way of a scratch mark, as one rule takes one network only."""
         end = nf.Source if direction == "Ingress" else nf.Destination
         network = ip_network(block.cidr, strict=False)
-        if network.version != VERSION[self.family]:
+        if network.version != self.version:
             return
         whole: Matches = (end(network),) if network.prefixlen else ()
         if not block.except_:
@@ -99,25 +112,29 @@ class Writer:
         )
         yield front, (IN_BLOCK,)
 
-    def _pod_set(self, policy: NetworkPolicy, peer: NetworkPolicyPeer) -> str:
-        """The set of the addresses of all pods that a peer describes."""
+    def pod_set(self, namespace: str, peer: NetworkPolicyPeer) -> str:
+        """The set of the addresses of all pods that a peer describes.
+
+        Args:
+            namespace: where a podSelector looks that stands alone.
+        """
         parts = []
         if peer.namespace_selector is None:
-            parts.append(f"namespace == {policy.namespace}")
+            parts.append(f"namespace == {namespace}")
         else:
             parts.append(f"namespaces with {wants(peer.namespace_selector)}")
         if peer.pod_selector is not None:
             parts.append(wants(peer.pod_selector))
         name = self._name("s", " && ".join(parts))
         if name not in self._sets:
-            chosen = (p for p in self._pods() if self._described(policy, peer, p))
+            chosen = (p for p in self._pods() if self._described(namespace, peer, p))
             found = sorted({a for pod in chosen for a in self._addresses(pod)})
             self._sets[name] = nf.Ipset(name, "hash:net", tuple(map(str, found)))
         return name
 
-    def _described(self, policy: NetworkPolicy, peer: NetworkPolicyPeer, pod: Pod) -> bool:
+    def _described(self, namespace: str, peer: NetworkPolicyPeer, pod: Pod) -> bool:
         if peer.namespace_selector is None:
-            if pod.namespace != policy.namespace:
+            if pod.namespace != namespace:
                 return False
         else:
             space = self.state.get(Namespace, pod.namespace)
@@ -127,7 +144,7 @@ class Writer:
 
     # --- ports
 
-    def _ports(self, ports: tuple[NetworkPolicyPort, ...]) -> Iterator[Matches]:
+    def ports(self, ports: tuple[NetworkPolicyPort, ...]) -> Iterator[Matches]:
         """What the ports ask, one rule each: any of them is enough."""
         if not ports:
             yield ()
@@ -162,7 +179,7 @@ class Writer:
     def _name(self, kind: str, text: str) -> str:
         """`cali40s:...`: Calico hashes what a set is made from."""
         digits = urlsafe_b64encode(sha256(f"{kind}:{text}".encode()).digest()).decode()
-        return f"cali{VERSION[self.family]}0{kind}:{digits}"[:LONGEST_SET]
+        return f"cali{self.version}0{kind}:{digits}"[:LONGEST_SET]
 
     def _pods(self) -> Iterator[Pod]:
         """Pods that a selector may mean: those on their node's network are the node."""
@@ -171,7 +188,7 @@ class Writer:
                 yield pod
 
     def _addresses(self, pod: Pod) -> Iterator[Address]:
-        return (a for a in pod.addresses if a.version == VERSION[self.family])
+        return (a for a in pod.addresses if a.version == self.version)
 
 
 def _parts(

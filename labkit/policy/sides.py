@@ -15,6 +15,7 @@ from labkit.api.networking import (
     NetworkPolicyPort,
 )
 from labkit.api.state import State
+from labkit.policy import tier_sides
 from labkit.policy.ends import pod_end
 from labkit.policy.index import Bits, Index, bits
 from labkit.policy.matcher import block_contains, named_ports, policy_types
@@ -37,11 +38,14 @@ class Sides:
         self.policies = state.list(NetworkPolicy)
         self._blocks: dict[IPBlock, Bits] = {}
         self.blocks = tuple(dict.fromkeys(_blocks(self.policies)))
-        self.port_names = sorted(_port_names(self.policies))
-        self.some_on_host = any(not self._is_pod(pod) for pod in pods)
+        self.of_network: dict[str, Bits] = {}
+        self.networks = tier_sides.networks(state)
+        self.port_names = sorted(_port_names(self.policies) | tier_sides.port_names(state))
+        self.some_on_host = any(pod.spec.host_network for pod in pods)
         self.index = Index(state, pods, self._distinction)
         self.everyone: Bits = (1 << len(self.index.classes)) - 1
-        self.plain = self._bits(lambda pod: self._is_pod(pod))
+        self.plain = self.holding(lambda pod: self._is_pod(pod))
+        self.on_nodes = self.holding(lambda pod: pod.spec.host_network)
 
     def rows(self) -> tuple[Bits, ...]:
         """For each class the classes that it may open connections to: both ends must agree."""
@@ -62,7 +66,7 @@ class Sides:
         if not self.some_on_host:
             return 0
         mine = self.index.classes[number].pods[0]
-        here = self._bits(lambda pod: pod.spec.node_name == mine.spec.node_name)
+        here = self.holding(lambda pod: pod.spec.node_name == mine.spec.node_name)
         return here & ~self.plain if self.plain >> number & 1 else here
 
     def _side(self, direction: Literal["Ingress", "Egress"]) -> tuple[dict[int, Bits], Bits]:
@@ -78,7 +82,7 @@ class Sides:
             for peers, ports in _rules(policy, direction):
                 others = self._peers(policy, peers)
                 self._admit(direction, chosen, others, ports, admitted)
-        return admitted, isolated
+        return tier_sides.with_tiers(self, direction, admitted, isolated)
 
     def _admit(
         self,
@@ -89,7 +93,7 @@ class Sides:
         admitted: dict[int, Bits],
     ) -> None:
         """Add one rule: a port's name is looked up in the receiver, so it narrows that end."""
-        listening = self._ports(ports)
+        listening = self.covering(ports)
         if direction == "Ingress":
             chosen &= listening
         else:
@@ -117,16 +121,16 @@ class Sides:
 
     def _block(self, block: IPBlock) -> Bits:
         if block not in self._blocks:
-            self._blocks[block] = self._bits(lambda pod: self._in_block(pod, block))
+            self._blocks[block] = self.holding(lambda pod: self._in_block(pod, block))
         return self._blocks[block]
 
-    def _ports(self, ports: tuple[NetworkPolicyPort, ...]) -> Bits:
+    def covering(self, ports: tuple[NetworkPolicyPort, ...]) -> Bits:
         """The classes of receivers for which a rule's ports cover the asked one."""
         if not ports:
             return self.everyone
-        return reduce(or_, (self._covering(port) for port in ports), 0)
+        return reduce(or_, (self._covered(port) for port in ports), 0)
 
-    def _covering(self, port: NetworkPolicyPort) -> Bits:
+    def _covered(self, port: NetworkPolicyPort) -> Bits:
         if port.protocol != self.protocol:
             return 0
         if port.port is None:
@@ -135,7 +139,7 @@ class Sides:
             inside = port.port <= self.port <= (port.end_port or port.port)
             return self.everyone if inside else 0
         name = port.port
-        return self._bits(lambda pod: self._is_pod(pod) and self.port in self._numbers(pod, name))
+        return self.holding(lambda pod: self._is_pod(pod) and self.port in self._numbers(pod, name))
 
     def _numbers(self, pod: Pod, name: str) -> tuple[int, ...]:
         return named_ports(pod, name, self.protocol, self.reading)
@@ -149,7 +153,7 @@ class Sides:
         addresses = pod_end(self.state, pod, self.reading).addresses
         return any(block_contains(block, address, self.reading) for address in addresses[:1])
 
-    def _bits(self, holds: Callable[[Pod], bool]) -> Bits:
+    def holding(self, holds: Callable[[Pod], bool]) -> Bits:
         """The classes whose first pod, and so whose every pod, has a property."""
         found: Bits = 0
         for number, group in enumerate(self.index.classes):
@@ -161,8 +165,9 @@ class Sides:
         """What tells pods with equal labels apart: their blocks and the numbers of port names."""
         return (
             pod.spec.node_name if self.some_on_host else "",
-            self._is_pod(pod),
+            pod.spec.host_network,
             tuple(self._in_block(pod, block) for block in self.blocks),
+            tuple(tier_sides.in_network(pod, network) for network in self.networks),
             tuple(self.port in self._numbers(pod, name) for name in self.port_names),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
 
 import msgspec
 
@@ -12,7 +12,7 @@ from labkit.cni import cni_of
 from labkit.errors import CommandError, NotFound
 from labkit.policy.ends import End, address_end, pod_end
 from labkit.policy.explain import Lines, explain
-from labkit.policy.matcher import DEFAULT, Flow, Verdict, judge
+from labkit.policy.matcher import DEFAULT, Flow, Step, Verdict, judge
 from labkit.policy.reading import Reading
 from labkit.policy.sentences import tell
 from labkit.proxy import service_ports
@@ -23,7 +23,8 @@ class Allowed(msgspec.Struct, frozen=True):
     """Whether the policies let a connection open; True or False in a condition.
 
     `because` holds (policy, rule, effect) for each policy that had a say: its name, the field
-    path of the rule that let the flow pass (empty where none did) and what followed.
+    path of the rule that let the flow pass (empty where none did) and what followed: `allows`,
+    `isolates`, or for a ClusterNetworkPolicy `denies in tier Admin` and the like.
     `enforced` is False where the CNI heeds no policy: then the packet goes through anyway.
     """
 
@@ -36,13 +37,15 @@ class Allowed(msgspec.Struct, frozen=True):
         return self.verdict.allowed
 
     @property
-    def because(self) -> tuple[tuple[str, str, Literal["allows", "isolates"]], ...]:
-        found: list[tuple[str, str, Literal["allows", "isolates"]]] = []
+    def because(self) -> tuple[tuple[str, str, str], ...]:
+        found: list[tuple[str, str, str]] = []
         for side in (self.verdict.leaving, self.verdict.entering):
+            found += _spoken(side.admin)
             passed = {r.policy.name: r.at for r in side.rules if r.matches}
             for policy in side.policies:
                 rule = passed.get(policy.name, "")
                 found.append((policy.name, rule, "allows" if rule else "isolates"))
+            found += _spoken(side.baseline)
         return tuple(found)
 
     def __bool__(self) -> bool:
@@ -50,6 +53,13 @@ class Allowed(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return self.words
+
+
+def _spoken(step: Step | None) -> Iterator[tuple[str, str, str]]:
+    """What a tier of ClusterNetworkPolicies said, if one of its rules matched."""
+    if step is not None and step.decided is not None:
+        verb = {"Accept": "accepts", "Deny": "denies", "Pass": "passes"}[step.decided.action]
+        yield step.decided.policy.name, step.decided.at, f"{verb} in tier {step.tier}"
 
 
 def allowed(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from itertools import product
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from labkit.api.core import Pod
 from labkit.api.networking import NetworkPolicy
 from labkit.api.state import Key, State
 from labkit.cni.base import pod_netns
@@ -16,8 +18,10 @@ from labkit.kernel.netns import Network
 from labkit.kernel.packet import Packet
 from labkit.kernel.trace import Trace
 from labkit.kernel.walk import source_address, walk
-from labkit.policy.matcher import judge
+from labkit.policy.matcher import Verdict, judge
 from labkit.policy.reach import reachability
+from labkit.policy.reading import Reading
+from labkit.policy.tier_rules import calico_name
 from labkit.traffic.program import program
 from tests.policies import Question, cluster, questions
 
@@ -39,7 +43,7 @@ def sent(network: Network, question: Question) -> Trace:
 @settings(max_examples=50)
 @given(RANDOMS)
 def test_a_packet_arrives_exactly_where_the_policies_let_it(dice):
-    state = cluster(dice)
+    state = cluster(dice, tiers=dice.choice([0, 4]))
     network = program(state)
     for question in questions(state):
         trace, verdict = sent(network, question), judge(state, question.flow)
@@ -47,13 +51,21 @@ def test_a_packet_arrives_exactly_where_the_policies_let_it(dice):
         hop = trace.hops[-1]
         if hop.action == "drop":
             assert hop.stage == "FORWARD"
-            assert "End of tier default. Drop if no policies passed packet" in hop.why
+            assert words_of_the_drop(verdict) in hop.why
+
+
+def words_of_the_drop(verdict: Verdict) -> str:
+    """What the row says that drops: the first end that does not agree is met first."""
+    side = verdict.entering if verdict.leaving.allowed else verdict.leaving
+    if side.decider is not None and side.decider.decided is not None:
+        return calico_name(side.decider.decided.policy)
+    return "End of tier default. Drop if no policies passed packet"
 
 
 @settings(max_examples=30)
 @given(RANDOMS)
 def test_iptables_and_nft_let_the_same_packets_through(dice):
-    state = cluster(dice)
+    state = cluster(dice, tiers=dice.choice([0, 4]))
     one, other = (
         program(State(replace(state.config, proxy_mode=mode), state.objects))
         for mode in ("iptables", "nftables")
@@ -70,7 +82,7 @@ def test_iptables_and_nft_let_the_same_packets_through(dice):
 @given(RANDOMS, st.sampled_from([("TCP", 8080), ("TCP", 9090), ("UDP", 53)]))
 def test_all_pairs_at_once_are_what_packets_find(dice, what):
     protocol, port = what
-    state = cluster(dice)
+    state = cluster(dice, tiers=dice.choice([0, 4]))
     network, reach = program(state), reachability(state, port, protocol)
     number = {pod_netns(pod): n for n, pod in enumerate(reach.pods)}
     at = {str(pod.addresses[0]): n for n, pod in enumerate(reach.pods)}
@@ -82,10 +94,29 @@ def test_all_pairs_at_once_are_what_packets_find(dice, what):
             assert reach.open(number[question.start], at[question.address]) == arrives
 
 
+@settings(max_examples=50)
+@given(RANDOMS, st.sampled_from([("TCP", 8080), ("TCP", 9090), ("UDP", 53)]))
+def test_all_pairs_at_once_are_what_the_verdicts_say_under_any_reading(dice, what):
+    protocol, port = what
+    state = cluster(dice, tiers=4)
+    reading = Reading(
+        hostnet=dice.random() < 0.5, ipblock_pods=dice.random() < 0.5, experimental=True
+    )
+    reach = reachability(state, port, protocol, reading=reading)
+    for a, b in product(range(len(reach.pods)), repeat=2):
+        if not on_one_node_network(reach.pods[a], reach.pods[b]):
+            assert reach.open(a, b) == reach.why(a, b).allowed, (a, b)
+
+
+def on_one_node_network(one: Pod, other: Pod) -> bool:
+    """Two ends that are one machine: nothing travels between them."""
+    return one.spec.host_network and other.spec.host_network
+
+
 @settings(max_examples=20)
 @given(RANDOMS, st.randoms(use_true_random=False))
 def test_the_order_in_which_policies_were_written_does_not_matter(dice, shuffle):
-    state = cluster(dice)
+    state = cluster(dice, tiers=4)
     keys = list(state.objects)
     shuffle.shuffle(keys)
     other = State(state.config, {key: state.objects[key] for key in keys})

@@ -1,0 +1,57 @@
+"""What the tiers of ClusterNetworkPolicies had to say, with the line of each rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from labkit.api.state import Key, key_of
+from labkit.policy.matcher import ClusterResult, Side, Step
+
+Lines = Mapping[Key, Mapping[str, int]]
+
+
+def told_tiers(side: Side, lines: Lines) -> Iterator[str]:
+    """A line for each tier that was asked and has policies about the end."""
+    for step in (side.admin, side.baseline):
+        if step is not None and step.policies:
+            yield f"{step.tier}: {told_step(step, lines)}"
+
+
+def told_step(step: Step, lines: Lines) -> str:
+    """`guardrail rule 2 (line 30): Deny, matches line 33`; or that no rule matches."""
+    result = step.decided
+    if result is None:
+        names = ", ".join(policy.name for policy in step.policies)
+        return f"no rule of {names} matches" + _closed(step, lines)
+    number = int(result.at[result.at.index("[") + 1 : -1]) + 1
+    name = f" {result.rule.name!r}" if result.rule.name else ""
+    head = f"{result.policy.name} rule {number}{name} ({_line(result, lines)}): {result.action}"
+    if not result.understood:
+        return f"{head}, {_fault(result)}"
+    assert result.peer is not None, "an understood rule matches by one of its peers"
+    field = "from" if result.rule.from_ else "to"
+    port = ", port matches" if result.rule.protocols else ", asks for no port"
+    return f"{head}, matches {_line(result, lines, f'.{field}[{result.peer}]')}{port}"
+
+
+def _line(result: ClusterResult, lines: Lines, part: str = "") -> str:
+    path, known = result.at + part, lines.get(key_of(result.policy), {})
+    return f"line {known[path]}" if path in known else path
+
+
+def _fault(result: ClusterResult) -> str:
+    """Why a rule fails closed."""
+    peers = result.rule.peers
+    what = "a port by its name"
+    if any(peer.domain_names for peer in peers):
+        what = "`domainNames`"
+    elif any(peer.nodes is not None for peer in peers):
+        what = "`nodes`"
+    says = "matches nothing" if result.rule.action == "Accept" else "denies everything"
+    return f"for {what} is not understood here: {result.rule.action} then {says}"
+
+
+def _closed(step: Step, lines: Lines) -> str:
+    """The rules that would accept if they were understood."""
+    lost = [r for r in step.rules if not r.understood]
+    return "".join(f"; {_line(r, lines)} {_fault(r)}" for r in lost)

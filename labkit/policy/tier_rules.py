@@ -1,0 +1,97 @@
+"""The rules of one ClusterNetworkPolicy in the words of iptables.
+
+Calico puts the tier Admin into its own tier `kube-admin` and Baseline into `kube-baseline`. A
+rule that accepts sets one mark, one that passes another, and the pod's chain goes by them.
+
+Source: Calico `libcalico-go/lib/backend/k8s/conversion/clusternetworkpolicy.go` and
+`libcalico-go/lib/names`; `felix/rules/policy.go` (CombineMatchAndActionsForProtoRule).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from labkit.api.cluster_policy import Action, ClusterNetworkPolicy, ClusterPeer, ClusterRule
+from labkit.api.networking import NetworkPolicyPeer
+from labkit.kernel import netfilter as nf
+from labkit.kernel.netfilter import Comment, Mark, Match, Rule, SetMark, Verdict
+from labkit.policy.cluster_rules import Direction, Tier, as_port, chosen, rules_of, understood
+from labkit.policy.reading import DEFAULT
+
+if TYPE_CHECKING:
+    from labkit.policy.rules import Writer
+
+ACCEPTED, PASSED, SCRATCH = 0x10000, 0x20000, 0x80000
+MARKS: Mapping[Action, int] = {"Accept": ACCEPTED, "Pass": PASSED}
+TIERS: Mapping[Tier, str] = {"Admin": "kube-admin", "Baseline": "kube-baseline"}
+SAYS: Mapping[Action, str] = {
+    "Accept": "accepts it",
+    "Deny": "denies it",
+    "Pass": "passes it to the next tier",
+}
+Asked = tuple[tuple[Rule, ...], tuple[Match, ...]]
+
+
+def calico_name(policy: ClusterNetworkPolicy) -> str:
+    """`kcnp.kube-admin.guardrail`."""
+    return f"kcnp.{TIERS[policy.spec.tier]}.{policy.name}"
+
+
+def written(writer: Writer, policy: ClusterNetworkPolicy, direction: Direction) -> Iterator[Rule]:
+    """One direction's rules in order: the first that matches has the last word of the tier."""
+    note = Comment(f"Policy {calico_name(policy)} {direction.lower()}")
+    for number, rule in enumerate(rules_of(policy, direction), start=1):
+        what = f"ClusterNetworkPolicy {policy.name}, rule {number}"
+        named = (note, *((Comment(f"name={rule.name}"),) if rule.name else ()))
+        if not understood(rule, DEFAULT):
+            if rule.action != "Accept":
+                says = f"{what} is not understood and so denies everything."
+                yield Rule(named, Verdict("DROP"), says)
+            continue
+        for before, matches in _asked(writer, rule, direction):
+            yield from before
+            yield from _does((*named, *matches), rule.action, f"{what} {SAYS[rule.action]}.")
+
+
+def _does(matches: tuple[Match, ...], action: Action, says: str) -> Iterator[Rule]:
+    if action == "Deny":
+        yield Rule(matches, Verdict("DROP"), says)
+        return
+    mark = MARKS[action]
+    yield Rule(matches, SetMark(mark, mark), says)
+    yield Rule((Mark(mark, mark),), Verdict("RETURN"))
+
+
+def _asked(writer: Writer, rule: ClusterRule, direction: Direction) -> Iterator[Asked]:
+    """What stands in front of a rule, and what it asks: of the protocol, then of the peer."""
+    ports = sorted((as_port(p, "TCP") for p in rule.protocols), key=lambda p: p.protocol)
+    for listed in writer.ports(tuple(ports)):
+        for peer in rule.peers:
+            for before, matches in _peer(writer, peer, direction):
+                yield before, (*matches, *listed)
+
+
+def _peer(writer: Writer, peer: ClusterPeer, direction: Direction) -> Iterator[Asked]:
+    selectors = chosen(peer.namespaces, peer.pods)
+    if selectors is None:
+        yield from _networks(writer, peer.networks)
+        return
+    described = NetworkPolicyPeer(namespace_selector=selectors[0], pod_selector=selectors[1])
+    end = "src" if direction == "Ingress" else "dst"
+    yield (), (nf.InSet(writer.pod_set("", described), (end,)),)
+
+
+def _networks(writer: Writer, texts: tuple[str, ...]) -> Iterator[Asked]:
+    """Destinations; several by way of a scratch mark, as one rule takes one network only."""
+    found = [ip_network(text, strict=False) for text in texts]
+    mine = [n for n in found if n.version == writer.version]
+    if len(mine) == 1:
+        yield (), (nf.Destination(mine[0]),) if mine[0].prefixlen else ()
+    elif mine:
+        front = [Rule((), SetMark(0, SCRATCH))]
+        for network in mine:
+            whole = (nf.Destination(network),) if network.prefixlen else ()
+            front.append(Rule(whole, SetMark(SCRATCH, SCRATCH)))
+        yield tuple(front), (Mark(SCRATCH, SCRATCH),)
