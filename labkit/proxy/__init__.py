@@ -84,14 +84,17 @@ def _ipvs(config: ClusterConfig) -> ProxyMode:
     return Ipvs(options.get("scheduler", "rr"), options.get("strictARP", "false") == "true")
 
 
-def proxy_parts(state: State) -> Mapping[str, Part]:
+def proxy_parts(state: State, then: Mapping[str, State] | None = None) -> Mapping[str, Part]:
     """What kube-proxy puts into the namespace of each node, by its name (`node/NAME`).
 
+    A node that `then` names knows Services and their endpoints as they were in that state.
     In the mode `ebpf` also what the node's programs see of each of its pods (`pod/NS/NAME`).
     """
-    mode, services = mode_of(state.config), service_ports(state)
+    mode, behind = mode_of(state.config), then or {}
     parts = {
-        f"node/{node.name}": mode.program(services, node_view(node, state.config))
+        f"node/{node.name}": mode.program(
+            service_ports(behind.get(node.name, state)), node_view(node, state.config)
+        )
         for node in state.list(Node)
     }
     return {**parts, **dict(_pod_parts(state, parts))}

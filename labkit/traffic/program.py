@@ -22,9 +22,22 @@ def program(state: State) -> Network:
     return state.cached(_program)
 
 
+def lagging(state: State, then: Mapping[str, State]) -> Network:
+    """The network of a moment at which kube-proxy is behind: each node has the rules of `then`.
+
+    All that is not kube-proxy's is of now: pods, their programs, routes. A node that `then` does
+    not name is up to date.
+    """
+    return _built(state, proxy_parts(state, then))
+
+
 def _program(state: State) -> Network:
+    return _built(state, proxy_parts(state))
+
+
+def _built(state: State, proxy: Mapping[str, Part]) -> Network:
     cni = cni_of(state.config)
-    after = [proxy_parts(state), cni.program(state)]
+    after = [proxy, cni.program(state)]
     if cni.inserts_rules:
         after.reverse()  # whose rules stand in front of kube-proxy's is a matter of the plugin
     if cni.enforces_policies:
