@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from labkit.api.names import workloads
 from labkit.policy.matcher import Verdict
 
 if TYPE_CHECKING:
     from labkit.policy.reach import Reach
 
-MOST_NAMES, MOST_RECEIVERS = 8, 40
+Members = tuple[tuple[int, ...], ...]
+MOST = 40  # pods that are told one by one, and receivers that are told at all
+MOST_NAMES = 8
 
 
 def told(reach: Reach) -> str:
     """The count of pairs, then a paragraph for each receiver that is closed to somebody."""
-    names, count = reach.names, len(reach.pods) ** 2
+    count = len(reach.pods) ** 2
     shut = count - reach.open_pairs
     head = f"Policy verdicts on {reach.protocol} {reach.port}: {count} pairs"
     if not shut:
         return f"{head}, all open."
-    guarded = [j for j in range(len(names)) if not all(_column(reach, j))]
+    members = groups(reach)
+    names = group_names(reach, members)
+    called = [f"{n} x{len(ks)}" if len(ks) > 1 else n for n, ks in zip(names, members, strict=True)]
+    guarded = [j for j in range(len(members)) if not all(_column(reach, members, j))]
     lines = [f"{head}, {reach.open_pairs} open, {shut} closed."]
-    for j in guarded[:MOST_RECEIVERS]:
-        lines += [f"into {names[j]}", *_senders(reach, names, j)]
-    if len(guarded) > MOST_RECEIVERS:
-        lines.append(f"and {len(guarded) - MOST_RECEIVERS} more receivers are closed to somebody")
+    for j in guarded[:MOST]:
+        lines += [f"into {called[j]}", *_senders(reach, members, called, j)]
+    if len(guarded) > MOST:
+        lines.append(f"and {len(guarded) - MOST} more receivers are closed to somebody")
     return "\n".join(lines)
 
 
-def _column(reach: Reach, j: int) -> list[bool]:
-    return [reach.open(i, j) for i in range(len(reach.pods))]
+def _pair(members: Members, i: int, j: int) -> tuple[int, int]:
+    """The pods that speak for two groups; two different ones where a group has two."""
+    return members[i][0], members[j][-1 if i == j else 0]
 
 
-def _senders(reach: Reach, names: tuple[str, ...], j: int) -> list[str]:
-    column = _column(reach, j)
-    open_to = [n + " (itself)" * (i == j) for i, n in enumerate(names) if column[i]]
-    closed = [i for i in range(len(names)) if not column[i]]
-    shown = [f"{names[i]}{who(reach.why(i, j))}" for i in closed[:MOST_NAMES]]
+def _column(reach: Reach, members: Members, j: int) -> list[bool]:
+    return [reach.open(*_pair(members, i, j)) for i in range(len(members))]
+
+
+def _senders(reach: Reach, members: Members, called: list[str], j: int) -> list[str]:
+    column, alone = _column(reach, members, j), len(members[j]) == 1
+    open_to = [n + " (itself)" * (i == j and alone) for i, n in enumerate(called) if column[i]]
+    closed = [i for i in range(len(called)) if not column[i]]
+    shown = [f"{called[i]}{who(reach.why(*_pair(members, i, j)))}" for i in closed[:MOST_NAMES]]
     return [
         f"  open to    {some(open_to)}",
         f"  closed to  {some(shown, len(closed))}",
@@ -55,3 +67,41 @@ def some(names: list[str], count: int | None = None) -> str:
     count = len(names) if count is None else count
     more = f" and {count - MOST_NAMES} more" if count > MOST_NAMES else ""
     return (", ".join(names[:MOST_NAMES]) or "nobody") + more
+
+
+# --- equal pods as one -----------------------------------------------------------------------
+
+
+def groups(reach: Reach, others: Iterable[Reach] = ()) -> Members:
+    """The numbers of the pods that are told as one: up to 40 pods each stands for itself.
+
+    More are grouped: pods that no policy can tell apart, here and in the others, have equal
+    rows, so one may stand for all and the counts stay exact.
+    """
+    count, all_ = len(reach.pods), (reach, *others)
+    if count <= MOST:
+        return tuple((n,) for n in range(count))
+    found: dict[tuple[int, ...], list[int]] = {}
+    for n in range(count):
+        found.setdefault(tuple(r.class_of[n] for r in all_), []).append(n)
+    return tuple(map(tuple, found.values()))
+
+
+def group_names(reach: Reach, members: Members) -> tuple[str, ...]:
+    """A pod's own name; a group goes by its workload's where that is no other row's name."""
+    titles = reach.names
+    owner = {
+        (pod.namespace, pod.name): f"{space}/{name}"
+        for (space, name), pods in workloads(reach.state).items()
+        for pod in pods
+    }
+    wanted = [
+        titles[ks[0]]
+        if len(ks) == 1
+        else owner.get((reach.pods[ks[0]].namespace, reach.pods[ks[0]].name), titles[ks[0]])
+        for ks in members
+    ]
+    return tuple(
+        name if wanted.count(name) == 1 else titles[ks[0]]
+        for name, ks in zip(wanted, members, strict=True)
+    )

@@ -1,39 +1,65 @@
 """Pictures of what the lab knows, each with a text twin computed from the same values.
 
-`topology`, `path`, `ports`, `compare`, `counters`, `names` and `who_asks` give a `Figure`;
-`stepper`, `choose` and `lookup` give a widget. Nothing here is imported by the model, and widgets
-load anywidget when first made.
+`topology`, `path`, `ports`, `compare`, `counters`, `outcomes`, `rules`, `cost`, `spread`,
+`histograms`, `modes`, `facts`, `names`, `who_asks` and `policies`
+give a `Figure`; `stepper`, `choose`, `lookup`, `matrix`, `union` and `dash` give a widget. Nothing
+here is imported by the model, and widgets load anywidget when first made.
 """
 
 from __future__ import annotations
 
 from labkit.views.choose import choose
 from labkit.views.compare import compare
+from labkit.views.cost import cost
 from labkit.views.counters import counters
+from labkit.views.dash import dash
+from labkit.views.facts import facts
 from labkit.views.figure import Figure
+from labkit.views.histograms import histograms, spread
+from labkit.views.load import load
 from labkit.views.lookup import lookup
+from labkit.views.matrix import matrix
+from labkit.views.modes import modes
 from labkit.views.names import names
+from labkit.views.outcomes import outcomes
 from labkit.views.path import path
+from labkit.views.policies import policies
 from labkit.views.ports import ports
+from labkit.views.rules import rules
 from labkit.views.says import feedback_html, terminal_html
+from labkit.views.sliders import sliders
 from labkit.views.stepper import stepper
 from labkit.views.table import trace_html
 from labkit.views.topology import topology
+from labkit.views.union import union
 from labkit.views.who_asks import who_asks
 
 __all__ = [
     "Figure",
     "choose",
     "compare",
+    "cost",
     "counters",
+    "dash",
+    "facts",
     "feedback_html",
+    "histograms",
+    "load",
     "lookup",
+    "matrix",
+    "modes",
     "names",
+    "outcomes",
     "path",
+    "policies",
     "ports",
+    "rules",
+    "sliders",
+    "spread",
     "stepper",
     "terminal_html",
     "topology",
     "trace_html",
+    "union",
     "who_asks",
 ]
