@@ -75,6 +75,15 @@ def taken_ports(state: State, but: str = "") -> Set[int]:
     return ports | {p for s in services if (p := s.spec.health_check_node_port)}
 
 
+def owner(state: State, wanted: str | int) -> str:
+    """`default/web`: the Service that has this address or node port, or `another Service`."""
+    for service in state.list(Service):
+        ports = {p.node_port for p in service.spec.ports} | {service.spec.health_check_node_port}
+        if wanted in service.spec.cluster_ips or wanted in ports:
+            return f"{service.namespace}/{service.name}"
+    return "another Service"
+
+
 def free_port(state: State, taken: Set[int]) -> int:
     """The lowest free node port of the dynamic band, then of the static one.
 

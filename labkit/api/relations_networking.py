@@ -60,8 +60,13 @@ def _service_type(value: dict[str, Any]) -> Faults:
                 yield f"{path}.nodePort", f"does not go with type {kind}; use type NodePort"
         if value.get("externalTrafficPolicy") and not items(value, "externalIPs"):
             yield ".externalTrafficPolicy", f"does not go with type {kind}; remove it"
-    if kind != "LoadBalancer" and items(value, "loadBalancerSourceRanges"):
-        yield ".loadBalancerSourceRanges", f"does not go with type {kind}; remove it"
+    if kind != "LoadBalancer":
+        for name in ("loadBalancerSourceRanges", "loadBalancerClass"):
+            if value.get(name):
+                yield f".{name}", f"does not go with type {kind}; remove it"
+    checked = kind == "LoadBalancer" and value.get("externalTrafficPolicy") == "Local"
+    if value.get("healthCheckNodePort") and not checked:
+        yield ".healthCheckNodePort", "needs externalTrafficPolicy Local and type LoadBalancer"
     if part(value, "sessionAffinityConfig") and value.get("sessionAffinity") in (None, "None"):
         yield ".sessionAffinityConfig", "needs sessionAffinity ClientIP; add it"
 

@@ -56,8 +56,10 @@ def asked(manifests: tuple[Mapping[str, Any], ...]) -> Set[Any]:
     return found - {None}
 
 
-def refuse(filled: Plain, fault: str) -> Conflict:
-    return Conflict(f'The Service "{filled["metadata"]["name"]}" is invalid: {fault}')
+def refuse(filled: Plain, fault: str, cure: str = "") -> Conflict:
+    """The API server's words, and behind a semicolon the lab's own: what to do."""
+    words = f'The Service "{filled["metadata"]["name"]}" is invalid: {fault}'
+    return Conflict(f"{words}; {cure}" if cure else words)
 
 
 def _defaults(spec: Plain) -> None:
@@ -82,9 +84,8 @@ def _keep(filled: Plain, old: Service) -> None:
         new = spec.setdefault("clusterIP", was.cluster_ip)
         if new != was.cluster_ip:
             value = msgspec.json.encode([new]).decode()
-            raise refuse(
-                filled, f"spec.clusterIPs[0]: Invalid value: {value}: may not change once set"
-            )
+            fault = f"spec.clusterIPs[0]: Invalid value: {value}: may not change once set"
+            raise refuse(filled, fault, f"write {was.cluster_ip}, or delete the Service first")
         spec.setdefault("clusterIPs", list(was.cluster_ips))
         spec.setdefault("ipFamilies", list(was.ip_families))
         spec.setdefault("ipFamilyPolicy", was.ip_family_policy)
@@ -103,6 +104,8 @@ def _keep(filled: Plain, old: Service) -> None:
             "healthCheckNodePort",
         ):
             spec.pop(key, None)
+    if spec.get("externalTrafficPolicy") != "Local":
+        spec.pop("healthCheckNodePort", None)
 
 
 def _families(state: State, filled: Plain, carried: bool) -> None:
@@ -142,7 +145,7 @@ def _addresses(state: State, filled: Plain, wanted: Set[Any], uid: str, carried:
     ranges = {f"IPv{net.version}": net for net in allocation.service_ranges(state)}
     for i, text in enumerate(given):
         if not carried:
-            _check_address(filled, i, text, taken, ranges)
+            _check_address(state, filled, i, text, taken, ranges)
     closed = taken | allocation.reserved_addresses(state) | wanted
     have = {f"IPv{ip_address(text).version}" for text in given}
     for family in spec["ipFamilies"]:
@@ -154,7 +157,7 @@ def _addresses(state: State, filled: Plain, wanted: Set[Any], uid: str, carried:
 
 
 def _check_address(
-    filled: Plain, i: int, text: str, taken: Set[Any], ranges: Mapping[str, Any]
+    state: State, filled: Plain, i: int, text: str, taken: Set[Any], ranges: Mapping[str, Any]
 ) -> None:
     address = ip_address(text)
     where = f'spec.clusterIPs[{i}]: Invalid value: "{text}"'
@@ -167,7 +170,9 @@ def _check_address(
             f"range. The range of valid IPs is {span}",
         )
     if address in taken:
-        raise refuse(filled, f"{where}: provided IP is already allocated")
+        owner = allocation.owner(state, text)
+        cure = f"{owner} has it: leave clusterIP out, and one is found"
+        raise refuse(filled, f"{where}: provided IP is already allocated", cure)
 
 
 def _node_ports(state: State, filled: Plain, wanted: Set[Any], uid: str) -> None:
@@ -202,6 +207,6 @@ def _check_port(state: State, filled: Plain, where: str, number: int, taken: Set
             f"The range of valid ports is {low}-{high}",
         )
     if number in taken:
-        raise refuse(
-            filled, f"{where}: Invalid value: {number}: provided port is already allocated"
-        )
+        fault = f"{where}: Invalid value: {number}: provided port is already allocated"
+        cure = f"{allocation.owner(state, number)} has it: leave it out, and one is found"
+        raise refuse(filled, fault, cure)

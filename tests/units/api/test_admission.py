@@ -239,13 +239,27 @@ def test_back_to_cluster_ip_gives_the_node_port_back():
     assert "externalTrafficPolicy" not in web
 
 
+def test_without_local_the_health_check_port_is_given_back():
+    local = service(type="LoadBalancer", externalTrafficPolicy="Local")
+    state = cluster(local)
+    port = state.objects[Key("Service", "default", "web")].spec.health_check_node_port
+    assert port
+    state = apply(state, [local], "default").state
+    assert state.objects[Key("Service", "default", "web")].spec.health_check_node_port == port
+    wide = service(type="LoadBalancer", externalTrafficPolicy="Cluster")
+    state = apply(state, [wide], "default").state
+    assert (
+        "healthCheckNodePort" not in encode(state.objects[Key("Service", "default", "web")])["spec"]
+    )
+
+
 REFUSED = {
     # what is refused: (what is there, what comes, the API server's words)
     "a taken ClusterIP": (
         [service("a", clusterIP="10.96.0.77")],
         service(clusterIP="10.96.0.77"),
         'The Service "web" is invalid: spec.clusterIPs[0]: Invalid value: "10.96.0.77": '
-        "provided IP is already allocated",
+        "provided IP is already allocated; default/a has it: leave clusterIP out, and one is found",
     ),
     "a ClusterIP from elsewhere": (
         [],
@@ -258,7 +272,7 @@ REFUSED = {
         [service(clusterIP="10.96.0.77")],
         service(clusterIP="10.96.0.78"),
         'The Service "web" is invalid: spec.clusterIPs[0]: Invalid value: ["10.96.0.78"]: may not '
-        "change once set",
+        "change once set; write 10.96.0.77, or delete the Service first",
     ),
     "a node port out of range": (
         [],
@@ -270,7 +284,7 @@ REFUSED = {
         [service("a", type="NodePort", ports=[{"port": 80, "nodePort": 30080}])],
         service(type="NodePort", ports=[{"port": 80, "nodePort": 30080}]),
         'The Service "web" is invalid: spec.ports[0].nodePort: Invalid value: 30080: provided port '
-        "is already allocated",
+        "is already allocated; default/a has it: leave it out, and one is found",
     ),
     "a family that the cluster lacks": (
         [],
