@@ -95,8 +95,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     `ends` are pods in the order in which they came, then what clients saw in place of a pod.
     `requests[i][k]` counts those of `ends[i]` in span k, of which there are SPANS; `opened` the
-    connections of each; `since` the second from which each is there, and `lasting` says whether
-    it is to the end. `changes` are the seconds at which the cluster changed.
+    connections of each; `since` and `until` the seconds between which each is there. `changes`
+    are the seconds at which the cluster changed.
     """
 
     source: str
@@ -106,7 +106,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     requests: tuple[tuple[int, ...], ...]
     opened: tuple[int, ...]
     since: tuple[float, ...]
-    lasting: tuple[bool, ...]
+    until: tuple[float, ...]
     changes: tuple[float, ...] = ()
 
     @property
@@ -134,13 +134,13 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         first = math.ceil(start / self.span - 1e-9)
         found = [
             sum(row[first:])
-            for end, row, born, lasting in self._rows()
-            if end not in FAILURES and born <= start and lasting
+            for end, row, born, gone in self._rows()
+            if end not in FAILURES and born <= start and gone >= self.demand.seconds
         ]
         return max(found) * len(found) / sum(found) - 1 if sum(found) else math.inf
 
-    def _rows(self) -> zip[tuple[str, tuple[int, ...], float, bool]]:
-        return zip(self.ends, self.requests, self.since, self.lasting, strict=True)
+    def _rows(self) -> zip[tuple[str, tuple[int, ...], float, float]]:
+        return zip(self.ends, self.requests, self.since, self.until, strict=True)
 
     def frame(self) -> pd.DataFrame:
         """One row for each pod, one column for each span, named by its first second."""
@@ -229,10 +229,8 @@ def load(
         ends=tuple(number),
         requests=tuple(tuple(row) for row in requests.tolist()),
         opened=tuple(opened),
-        since=tuple(
-            next(s.start for s, row in zip(stages, ends, strict=True) if e in row) for e in number
-        ),
-        lasting=tuple(end in ends[-1] for end in number),
+        since=tuple(min(_there(stages, ends, end, demand.seconds))[0] for end in number),
+        until=tuple(max(_there(stages, ends, end, demand.seconds))[1] for end in number),
         changes=tuple(s.start for s in stages[1:]),
     )
 
@@ -257,6 +255,15 @@ def _numbered(ends: Sequence[Sequence[str]]) -> dict[str, int]:
     """Every end with its row: as they come, pods by name, failures last."""
     found = dict.fromkeys(e for row in ends for e in sorted(set(row)))
     return {e: i for i, e in enumerate(sorted(found, key=lambda e: e in FAILURES))}
+
+
+def _there(
+    stages: Sequence[Stage], ends: Sequence[Sequence[str]], end: str, seconds: float
+) -> list[tuple[float, float]]:
+    """The stages in which somebody may get connections: from and until which second."""
+    starts = [stage.start for stage in stages]
+    spans = zip(starts, [*starts[1:], seconds], ends, strict=True)
+    return [(start, stop) for start, stop, row in spans if end in row]
 
 
 def _connected(

@@ -30,12 +30,12 @@ def choose(label: str, options: Mapping[str, Figure]) -> Choice:
 
 def words(label: str, options: Mapping[str, Figure]) -> str:
     """What each option leads to, then the twins of all, each headed by its name."""
-    parts = [f"{label}: {'; '.join(_result(*option) for option in options.items())}."]
+    parts = [f"{label}: {'; '.join(result(*option) for option in options.items())}."]
     parts += [f"\n{label}: {name}\n{figure!r}" for name, figure in options.items()]
     return "\n".join(parts)
 
 
-def _result(name: str, figure: Figure) -> str:
+def result(name: str, figure: Figure) -> str:
     """`"yes" is answered by backend`, or how the twin begins of a figure that is no such answer."""
     if figure.answer:
         return f'"{name}" {figure.answer}'

@@ -180,8 +180,8 @@ def test_each_cure_alone_brings_the_later_pods_their_share(mode, how):
 def test_connections_to_pods_that_go_are_opened_anew(mode):
     lab = shop(mode, 6)
     load = lab.load(*BACKEND, after={30: scaled(lab, 2)}, clients=60)
-    assert load.lasting.count(True) == 2
-    gone = [row for row, lasts in zip(load.requests, load.lasting, strict=True) if not lasts]
+    assert sorted(load.until) == [30, 30, 30, 30, 60, 60]
+    gone = [row for row, until in zip(load.requests, load.until, strict=True) if until == 30]
     assert all(not any(row[6:]) for row in gone)
     assert sum(load.totals.values()) == 60 * 10 * 60
 
