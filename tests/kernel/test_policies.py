@@ -74,8 +74,32 @@ def test_a_real_kernel_lets_through_what_the_policies_let_through(seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS[:12])
-def test_the_kernel_prints_the_rules_as_the_lab_does(seed):
-    network = program(cluster(Random(seed)))
+def test_a_real_kernel_goes_through_the_tiers_of_cluster_policies(seed):
+    dice = Random(seed)
+    state = cluster(dice, tiers=4)
+    assert disagreements(program(state), chosen(state, dice)) == []
+
+
+def test_tiers_that_take_a_pass_for_the_end_are_noticed():
+    hasty = each_rule("node/", lambda chain, rule: ACCEPT if passes(rule) else rule)
+    for dice in map(Random, SEEDS):
+        state = cluster(dice, tiers=4)
+        if disagreements(hasty(program(state)), chosen(state, dice)):
+            return
+    pytest.fail("no cluster told the difference")
+
+
+ACCEPT = nf.Rule((), nf.Verdict("ACCEPT"))
+
+
+def passes(rule: nf.Rule) -> bool:
+    return rule.target == nf.SetMark(0x20000, 0x20000)
+
+
+@pytest.mark.parametrize("tiers", [0, 4])
+@pytest.mark.parametrize("seed", SEEDS[:12])
+def test_the_kernel_prints_the_rules_as_the_lab_does(seed, tiers):
+    network = program(cluster(Random(seed), tiers=tiers))
     with Real(network, listen=False) as real:
         for name in ("node/node-1", "node/node-2"):
             netns = network.namespaces[name]
