@@ -86,5 +86,5 @@ def test_without_coredns_the_node_knows_outside_names_only(lab):
 
 @pytest.mark.parametrize("proxy_mode", ["ipvs", "ebpf"])
 def test_other_modes_hold_the_address_themselves(proxy_mode):
-    with pytest.raises(LabError, match="node_local_dns: .* not beside"):
+    with pytest.raises(LabError, match=r"node_local_dns: .* not beside"):
         scenario("shop", node_local_dns=True, proxy_mode=proxy_mode)
