@@ -2,7 +2,7 @@
 
 `topology`, `path`, `ports`, `compare`, `counters`, `outcomes`, `rules`, `cost`, `spread`,
 `histograms`, `modes`, `facts`, `names`, `who_asks` and `policies`
-give a `Figure`; `stepper`, `choose`, `lookup`, `matrix`, `union` and `dash` give a widget. Nothing
+give a `Figure`; `stepper`, `choose`, `lookup`, `matrix`, `union`, `dash` and `tiers` give a widget. Nothing
 here is imported by the model, and widgets load anywidget when first made.
 """
 
@@ -27,9 +27,12 @@ from labkit.views.policies import policies
 from labkit.views.ports import ports
 from labkit.views.rules import rules
 from labkit.views.says import feedback_html, terminal_html
+from labkit.views.scrubber import scrubber
 from labkit.views.sliders import sliders
 from labkit.views.stepper import stepper
 from labkit.views.table import trace_html
+from labkit.views.tiers import tiers
+from labkit.views.timeline import timeline
 from labkit.views.topology import topology
 from labkit.views.union import union
 from labkit.views.who_asks import who_asks
@@ -54,10 +57,13 @@ __all__ = [
     "policies",
     "ports",
     "rules",
+    "scrubber",
     "sliders",
     "spread",
     "stepper",
     "terminal_html",
+    "tiers",
+    "timeline",
     "topology",
     "trace_html",
     "union",
