@@ -1,9 +1,10 @@
 """Pictures of what the lab knows, each with a text twin computed from the same values.
 
 `topology`, `path`, `ports`, `compare`, `counters`, `outcomes`, `rules`, `cost`, `spread`,
-`histograms`, `modes`, `facts`, `names`, `who_asks` and `policies`
-give a `Figure`; `stepper`, `choose`, `lookup`, `matrix`, `union`, `dash` and `tiers` give a widget. Nothing
-here is imported by the model, and widgets load anywidget when first made.
+`histograms`, `modes`, `facts`, `names`, `plugins`, `edge`, `products`,
+`queries`, `who_asks` and `policies`
+give a `Figure`; `stepper`, `choose`, `lookup`, `matrix`, `placements`, `union`,
+`dash` and `tiers` give a widget. Nothing here is imported by the model, and widgets load anywidget when first made.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ from labkit.views.names import names
 from labkit.views.outcomes import outcomes
 from labkit.views.path import path
 from labkit.views.policies import policies
+from labkit.views.plugins import plugins
 from labkit.views.ports import ports
 from labkit.views.rules import rules
+from labkit.views.products import products
+from labkit.views.queries import queries
 from labkit.views.says import feedback_html, terminal_html
 from labkit.views.scrubber import scrubber
 from labkit.views.sliders import sliders
@@ -56,8 +60,12 @@ __all__ = [
     "path",
     "policies",
     "ports",
+    "placements",
+    "plugins",
     "rules",
     "scrubber",
+    "products",
+    "queries",
     "sliders",
     "spread",
     "stepper",
