@@ -76,7 +76,7 @@ function render({ model, el }) {
     $(".why").innerHTML = frame.why;
     range.value = i;
     range.setAttribute("aria-valuetext", frame.short);
-    $("output").textContent = `${i + 1} of ${last + 1}`;
+    $("output").textContent = frame.clock ?? `${i + 1} of ${last + 1}`;
     $(".prev").disabled = i === 0;
     $(".next").disabled = i === last;
     el.dataset.step = i;
@@ -95,7 +95,8 @@ function render({ model, el }) {
     if (model.get("step") === last) go(0);
     play.textContent = "Pause";
     timer = setInterval(
-      () => (model.get("step") === last ? stop() : go(model.get("step") + 1)), 1600);
+      () => (model.get("step") === last ? stop() : go(model.get("step") + 1)),
+      +($(".bar").dataset.pace ?? 1600));
   });
   el.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return;
