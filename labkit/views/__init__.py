@@ -3,8 +3,9 @@
 `topology`, `path`, `ports`, `compare`, `counters`, `outcomes`, `rules`, `cost`, `spread`,
 `histograms`, `modes`, `facts`, `names`, `plugins`, `edge`, `products`,
 `queries`, `who_asks` and `policies`
-give a `Figure`; `stepper`, `choose`, `lookup`, `matrix`, `placements`, `union`,
-`dash` and `tiers` give a widget. Nothing here is imported by the model, and widgets load anywidget when first made.
+give a `Figure`; `stepper`, `choose`, `lookup`, `matrix`, `placements`, `union`, `dash` and
+`tiers` give a widget. Nothing here is imported by the model, and widgets load anywidget when
+first made.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from labkit.views.compare import compare
 from labkit.views.cost import cost
 from labkit.views.counters import counters
 from labkit.views.dash import dash
+from labkit.views.edge import edge, placements
 from labkit.views.facts import facts
 from labkit.views.figure import Figure
 from labkit.views.histograms import histograms, spread
@@ -24,12 +26,12 @@ from labkit.views.modes import modes
 from labkit.views.names import names
 from labkit.views.outcomes import outcomes
 from labkit.views.path import path
-from labkit.views.policies import policies
 from labkit.views.plugins import plugins
+from labkit.views.policies import policies
 from labkit.views.ports import ports
-from labkit.views.rules import rules
 from labkit.views.products import products
 from labkit.views.queries import queries
+from labkit.views.rules import rules
 from labkit.views.says import feedback_html, terminal_html
 from labkit.views.scrubber import scrubber
 from labkit.views.sliders import sliders
@@ -48,6 +50,7 @@ __all__ = [
     "cost",
     "counters",
     "dash",
+    "edge",
     "facts",
     "feedback_html",
     "histograms",
@@ -58,8 +61,6 @@ __all__ = [
     "names",
     "outcomes",
     "path",
-    "policies",
-    "ports",
     "placements",
     "plugins",
     "policies",
