@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from labkit.policy.portmap import PortMap
     from labkit.policy.propose import Proposal
     from labkit.policy.reach import Reach
+    from labkit.policy.reading import Reading
     from labkit.policy.review import Review
     from labkit.traffic.meaning import Allowed, Explanation
 
@@ -29,11 +30,23 @@ class Policies(ABC):
     def state(self) -> State:
         """The objects now."""
 
-    def allowed(self, source: str, target: str, *, protocol: PortProtocol = "TCP") -> Allowed:
-        """What the policies mean for one connection, under any CNI; `enforced` says if it heeds."""
+    def allowed(
+        self,
+        source: str,
+        target: str,
+        *,
+        protocol: PortProtocol = "TCP",
+        reading: str | Reading = "calico",
+    ) -> Allowed:
+        """What the policies mean for one connection, under any CNI; `enforced` says if it heeds.
+
+        `reading`: how the points are read that the API leaves open; "calico" or "cilium".
+        """
+        from labkit.policy.reading import reading_of
         from labkit.traffic.meaning import allowed
 
         how: dict[str, Any] = {"namespace": self.namespace, "lines": self.lines}
+        how["reading"] = reading_of(reading)
         return allowed(self.state, source, target, protocol=protocol, **how)
 
     def explain(self, source: str, target: str, protocol: PortProtocol = "TCP") -> Explanation:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from labkit.api.networking import NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort
 from labkit.policy.explain import Lines, rules, wants
+from labkit.policy.explain_tiers import told_step, told_tiers
 from labkit.policy.matcher import Direction, Flow, RuleResult, Side, Verdict
 from labkit.policy.reading import Reading
 
@@ -25,6 +26,9 @@ def sentence(verdict: Verdict, lines: Lines, reading: Reading) -> str:
 
 
 def _opened(side: Side, flow: Flow, lines: Lines, reading: Reading) -> str:
+    if side.decider is not None:
+        way = WAY[side.direction]
+        return f"tier {side.decider.tier} lets it {way}: {told_step(side.decider, lines)}"
     result = next(r for r in side.rules if r.matches)
     (row,) = rules(side, flow, lines, reading)
     name = "" if row.startswith(result.policy.name) else f"{result.policy.name} "
@@ -36,6 +40,8 @@ def _closed(side: Side, flow: Flow, lines: Lines, reading: Reading) -> str:
     results = sorted(side.rules, key=lambda r: not (r.peer_matches or r.port_matches))
     title = side.end.title
     verb = "does not let it in" if side.direction == "Ingress" else "may not send it"
+    if side.decider is not None:
+        return f"{title} {verb}: tier {side.decider.tier}, {told_step(side.decider, lines)}"
     if not results:
         names = ", ".join(policy.name for policy in side.policies)
         lacks = "has no" if len(side.policies) == 1 else "have no"
@@ -75,6 +81,8 @@ def _standing(side: Side) -> str:
     state = "allowed" if side.allowed else "denied"
     if side.why:
         return f"{state}; {side.why}"
+    if side.decider is not None:
+        return f"{state}; tier {side.decider.tier} decides"
     names = ", ".join(policy.name for policy in side.policies)
     verb = "isolates" if len(side.policies) == 1 else "isolate"
     ending = "a rule matches" if side.allowed else "no rule matches"
@@ -83,7 +91,7 @@ def _standing(side: Side) -> str:
 
 def _rows(side: Side, flow: Flow, lines: Lines, reading: Reading) -> list[str]:
     """Each rule's account; one that does not match says whom it would let pass."""
-    told = []
+    told = [f"{row}." for row in told_tiers(side, lines)]
     for row in rules(side, flow, lines, reading):
         row = f"It {row}" if row.startswith("has ") else row
         words = f"{row[0].upper()}{row[1:]}." if row.startswith("rule") else f"{row}."

@@ -26,11 +26,14 @@ class Allowed(msgspec.Struct, frozen=True):
     path of the rule that let the flow pass (empty where none did) and what followed: `allows`,
     `isolates`, or for a ClusterNetworkPolicy `denies in tier Admin` and the like.
     `enforced` is False where the CNI heeds no policy: then the packet goes through anyway.
+    `lines` and `reading` are what the words were made with.
     """
 
     verdict: Verdict
     enforced: bool
     words: str
+    lines: Lines = {}
+    reading: Reading = DEFAULT
 
     @property
     def allowed(self) -> bool:
@@ -89,7 +92,7 @@ def allowed(
     words = explain(verdict, lines, reading)
     if not verdict.allowed and not enforced:
         words += f"\n  but {state.config.cni} enforces no policy: the connection opens all the same"
-    return Allowed(verdict, enforced, words)
+    return Allowed(verdict, enforced, words, lines, reading)
 
 
 class Explanation(msgspec.Struct, frozen=True):

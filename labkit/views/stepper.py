@@ -102,13 +102,18 @@ def shell(connection: Connection, shown: tuple[Frame, ...]) -> str:
     """The widget's HTML: picture, buttons, slider, and the room that the longest frame needs."""
     picture = path(connection).svg.removesuffix("</svg>")
     ring = el("circle", class_="token", r=15) + "</svg>"
+    return f"{picture}{ring}\n{controls(shown, 'hop')}"
+
+
+def controls(shown: tuple[Frame, ...], noun: str) -> str:
+    """What stands under a picture that is stepped; `noun` is what one step is called."""
     ghosts = "".join(f"<p class='ghost'>{clean(f.say)}</p>" for f in shown)
     rows = "".join(f"<dl class='ghost'>{f.why}</dl>" for f in shown)
-    return f"""{picture}{ring}
-<div class="bar"><button class="prev" type="button" aria-label="Previous hop">←</button>
-<button class="next" type="button" aria-label="Next hop">→</button>
+    return f"""<div class="bar">
+<button class="prev" type="button" aria-label="Previous {noun}">←</button>
+<button class="next" type="button" aria-label="Next {noun}">→</button>
 <button class="play" type="button">Play</button>
-<label>hop <input type="range" min="0" max="{len(shown) - 1}" value="0" step="1"></label>
+<label>{noun} <input type="range" min="0" max="{len(shown) - 1}" value="0" step="1"></label>
 <output></output></div>
 <div class="stack"></div>
 <div class="hold"><div class="room" aria-hidden="true">{ghosts}</div>

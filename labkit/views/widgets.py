@@ -36,7 +36,7 @@ STEPPER_CSS = f"""{BASE}
 .lk.stepper .later circle{{fill:{FILL["paper"]}!important;stroke:{FILL["line"]};stroke-width:1.5}}
 .lk.stepper .later text{{fill:{FILL["soft"]}!important;font-weight:400}} .lk.stepper .later rect{{fill:{FILL["paper"]};stroke:{FILL["hair"]}}}
 .lk.stepper .later path{{stroke:{FILL["hair"]}}} .lk.stepper .track.later{{stroke:{FILL["line"]};stroke-width:1.5}}
-.lk.stepper g[data-sheath].later{{display:none}} .lk.stepper .track{{transition:stroke .2s}}
+.lk.stepper g[data-sheath].later,.lk.stepper .later .told{{display:none}} .lk.stepper .track{{transition:stroke .2s}}
 @media (prefers-reduced-motion:reduce){{.lk.stepper .track{{transition:none}}}}
 .lk.stepper .token{{fill:none;stroke:{FILL["ink"]};stroke-width:2.5}}
 """  # noqa: E501

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from labkit import Cluster
-from labkit.policy.reading import Reading
+from labkit.policy.reading import DEFAULT, Reading
+from labkit.policy.sentences import sentence
 from labkit.traffic.meaning import allowed
 
 PODS = """\
@@ -232,4 +233,20 @@ def test_a_rule_that_fails_closed_says_why():
     words = "Pass then denies everything"
     assert f"Deny, for `nodes` is not understood here: {words}" in str(
         lab.allowed("pod/ops/shell", "pod/web:8080")
+    )
+
+
+def test_the_sentences_tell_of_tiers():
+    lab = Cluster.from_manifests(PODS, cni="calico")
+    lab.apply(TEXT)
+    told = str(lab.explain("pod/ops/shell", "pod/web:8080")).splitlines()
+    assert "Entering default/web: denied; tier Baseline decides." in told
+    assert "  Baseline: b rule 1 (line 30): Deny, matches line 32, asks for no port." in told
+    assert "tier Baseline" in sentence(
+        lab.allowed("pod/ops/shell", "pod/web:8080").verdict, {}, DEFAULT
+    )
+    lab.apply([tier("c", rule("Accept"), priority=0)])
+    lab.apply([tier("a", rule("Accept"), priority=1)])
+    assert "tier Admin lets it in" in sentence(
+        lab.allowed("pod/ops/shell", "pod/web:8080").verdict, {}, DEFAULT
     )
