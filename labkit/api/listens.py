@@ -52,6 +52,8 @@ def _parse_item(item: str, subject: str) -> Listen:
         if not 1 <= int(port) <= 65535 or protocol not in get_args(PortProtocol):
             raise ValueError
         address = ip_address(host.strip("[]")) if host else None
+        if address is not None and address.is_unspecified:
+            address = None  # 0.0.0.0; *simplified*: it takes IPv6 as well, as `::` does
         return Listen(protocol, int(port), address)  # type: ignore[arg-type]  # checked above
     except ValueError:
         path = f".metadata.annotations[{LISTENS}]"

@@ -79,7 +79,7 @@ def _card(found: Lesson, answer: object) -> Feedback:
     name = f"{found.number}-card"
     book = kept.load()
     guesses = (f"{g.id[4:]} {book.guesses.get(g.id) or 'none'}" for g in found.guesses)
-    line = f"Your guesses: {', '.join(guesses)}."
+    line = f"Your guesses: {', '.join(guesses)}." if found.guesses else "No guesses were asked."
     fields = answer if isinstance(answer, Mapping) else {}
     filled = {str(k): str(v) for k, v in fields.items() if v is not ...}
     if not filled:
