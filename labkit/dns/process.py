@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from labkit.api.core import ConfigMap, Node, Pod
+from labkit.api.core import ConfigMap, Node, Pod, Service
 from labkit.api.datafiles import data_file
 from labkit.api.listens import Listen
 from labkit.api.state import State
 from labkit.dns.corefile import CorefileError
-from labkit.dns.known import known
+from labkit.dns.known import cluster_ips, known
 from labkit.dns.message import Answer, Query, Record
 from labkit.dns.nodelocal import filled_in, is_node_cache
 from labkit.dns.plugin import Upstream, World
@@ -100,7 +100,13 @@ def fatal(state: State, pod: Pod) -> str:
     except CorefileError as error:
         alive = any(c.state.running for c in pod.status.container_statuses)
         return "" if alive else str(error)
-    return looping(server, world_of(state, pod, lambda address, query: None))
+    fronts = tuple(
+        ip
+        for service in state.list(Service, pod.namespace)
+        if service.spec.selector and service.spec.selector.items() <= pod.labels.items()
+        for ip in cluster_ips(service)
+    )
+    return looping(server, world_of(state, pod, lambda address, query: None), fronts)
 
 
 def listens(state: State, pod: Pod) -> tuple[Listen, ...] | None:

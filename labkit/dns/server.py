@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import ip_address
+from zlib import crc32
 
 import msgspec
 
@@ -56,6 +57,11 @@ class Server(msgspec.Struct, frozen=True):
     blocks: Mapping[tuple[int, str], Block]
     doors: tuple[Listen, ...] = ()
 
+    def own(self, memory: Memory) -> Memory:
+        """What of a memory this very server has learned, and not one with an older file."""
+        labels = {block.label for block in self.blocks.values()}
+        return {key: kept for key, kept in memory.items() if key[0] in labels}
+
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """An answer, and how it came about.
@@ -95,22 +101,24 @@ def _load(
     corefile: str, files: tuple[tuple[str, str], ...], environment: tuple[tuple[str, str], ...]
 ) -> Server:
     blocks: dict[tuple[int, str], Block] = {}
+    # A changed file is a new server: `reload` starts it with empty caches.
+    load_number = f"{crc32(repr((corefile, files)).encode()):08x}"
     parsed = parse(corefile, dict(files), dict(environment))
     for block in parsed:
-        for (port, zone), made in _blocks(block).items():
+        for (port, zone), made in _blocks(block, load_number).items():
             if (port, zone) in blocks:
                 raise block.head.wrong(f"`{zone}:{port}` has a server block already; join them")
             blocks[port, zone] = made
     return Server(blocks, doors(parsed))
 
 
-def _blocks(block: ServerBlock) -> dict[tuple[int, str], Block]:
+def _blocks(block: ServerBlock, load_number: str) -> dict[tuple[int, str], Block]:
     keys = [key_of(text, block.head) for text in block.keys]
     try:
         places = [(key, zone) for key in keys for zone in zones_of(key.zone)]
     except ValueError:
         raise block.head.wrong(f"`{' '.join(block.keys)}` names no zones") from None
-    site = Site(tuple(zone for _, zone in places), " ".join(block.keys))
+    site = Site(tuple(zone for _, zone in places), f"{load_number} {' '.join(block.keys)}")
     plugins = _plugins(block.directives, site)
     found: dict[tuple[int, str], Block] = {}
     for key, zone in places:
@@ -197,11 +205,12 @@ def _lasting(visit: Visit, now: float) -> dict[tuple[str, str, str], Kept]:
 # --- what `loop` finds at start ----------------------------------------------------------------
 
 
-def looping(server: Server, world: World) -> str:
+def looping(server: Server, world: World, fronts: tuple[str, ...] = ()) -> str:
     """The message with which `loop` ends the process; empty if no question comes back.
 
     A question comes back where the zone of `loop` is forwarded to the server itself, which
-    is what a node's `nameserver 127.0.0.53` means inside a pod.
+    is what a node's `nameserver 127.0.0.53` means inside a pod. `fronts` are the addresses of
+    the Services in front of it, which lead back as well.
 
     Source: CoreDNS `plugin/loop/loop.go` and its README (Troubleshooting).
     """
@@ -211,7 +220,7 @@ def looping(server: Server, world: World) -> str:
         for forward in (p for p in block.plugins if isinstance(p, Forward)):
             for address in forward.addresses(world.resolv_conf.nameservers):
                 own = address_text(address) and ip_address(address).is_loopback
-                if own or address in world.local_ips:
+                if own or address in (*world.local_ips, *fronts):
                     return (
                         f"[FATAL] plugin/loop: Loop ({address}:{port} -> :{port}) detected for "
                         f'zone "{zone}", see https://coredns.io/plugins/loop#troubleshooting.'

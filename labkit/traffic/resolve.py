@@ -302,7 +302,7 @@ class Wire:
 
         query = replace(query, client=str(packet.src))
         world = world_of(self._state, pod, upstream)
-        memory, now = self.names.caches.get(place, {}), self._medium.now
+        memory, now = server.own(self.names.caches.get(place, {})), self._medium.now
         at = str(packet.dst)
         reply = ask(server, world, query, memory, now, port=packet.dport, at=at)
         self._keep(place, reply)

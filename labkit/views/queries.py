@@ -82,14 +82,21 @@ def kind_of(answer: Answer | None) -> Kind:
 
 
 def _memories(lookups: Iterable[Resolution], first: float) -> tuple[Memory, ...]:
-    found: dict[Memory, None] = {}
+    """What the caches held; an entry that a later look-up no longer meets was emptied then."""
+    found: dict[tuple[str, str, str, float], Memory] = {}
     for lookup in lookups:
-        for cache in lookup.names.caches.values():
+        second = lookup.now - first
+        for server, cache in lookup.names.caches.items():
+            held = set()
             for (_, name, type_), kept in cache.items():
                 start = kept.stored - first
-                kind = kind_of(kept.answer)
-                found[Memory(name, type_, kind, start, start + kept.seconds)] = None
-    return tuple(found)
+                held.add(key := (server, name, type_, start))
+                end = start + kept.seconds
+                found[key] = Memory(name, type_, kind_of(kept.answer), start, end)
+            for key, memory in found.items():
+                if key[0] == server and key not in held and second < memory.end:
+                    found[key] = msgspec.structs.replace(memory, end=second)
+    return tuple(dict.fromkeys(found.values()))
 
 
 # --- words -----------------------------------------------------------------------------------

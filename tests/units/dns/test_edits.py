@@ -209,6 +209,10 @@ EDITS = {
         instead("/etc/resolv.conf", "127.0.0.53"),
         {BACKEND: "refused", OUT: "refused"},
     ),
+    "its own Service leads back as well": (
+        instead("/etc/resolv.conf", "10.96.0.10"),
+        {BACKEND: "refused", OUT: "refused"},
+    ),
     "without loop it goes round": (
         lambda c: c.replace("/etc/resolv.conf", "127.0.0.53").replace("    loop\n", ""),
         {BACKEND: "10.96.1.2 ttl 30", OUT: "REFUSED"},
@@ -378,3 +382,15 @@ def test_a_loop_ends_the_pods_and_then_questions_are_refused(shop):
     (pod, _) = lab.list("pods", namespace="kube-system", selector="k8s-app=kube-dns")
     found = lab.resolve("pod/frontend", BACKEND, "A", server=str(pod.addresses[0]))
     assert found.questions[0].sent.fault == "refused"  # at the pod itself nobody listens either
+
+
+def test_a_new_file_starts_with_empty_caches(shop):
+    lab = shop.fork()
+    kubectl(lab, "scale deployment coredns -n kube-system --replicas=1")
+    lab.resolve("pod/frontend", OUT, "A")
+    assert lab.resolve("pod/frontend", OUT, "A").cache_hits == 1
+    text = lab.get("configmap/kube-system/coredns").data["Corefile"]
+    meta = {"name": "coredns", "namespace": "kube-system"}
+    data = {"Corefile": text.replace("ttl 30", "ttl 31")}
+    lab.apply([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": data}])
+    assert lab.resolve("pod/frontend", OUT, "A").cache_hits == 0
