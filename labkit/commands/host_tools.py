@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from ipaddress import ip_address
 
+from msgspec.structs import replace
+
 from labkit.commands import ip_route_edit
 from labkit.commands.balancer_tools import BALANCER_TOOLS
 from labkit.commands.output import Output
@@ -13,9 +15,10 @@ from labkit.errors import CommandError
 from labkit.kernel import text
 from labkit.kernel.host import host, look_up, source_for
 from labkit.kernel.netfilter import Chain
-from labkit.kernel.netns import SYSCTL_DEFAULTS
+from labkit.kernel.netns import SYSCTL_DEFAULTS, Netns
 from labkit.kernel.packet import Address
 from labkit.kernel.rows import listening_row
+from labkit.traffic.faults import Fault
 
 READ_ONLY = "the lab's kernels are changed by objects and by lab.inject(faults. ...), not by hand"
 
@@ -138,7 +141,9 @@ def _route_get(terminal: Terminal, words: list[str]) -> Output:
 
 
 def bridge(terminal: Terminal, words: list[str]) -> Output:
-    """`bridge fdb [show] [dev DEV]`, `bridge link`."""
+    """`bridge fdb [show] [dev DEV]`, `bridge link`, `bridge link set dev DEV hairpin on|off`."""
+    if words[:2] == ["link", "set"]:
+        return _set_hairpin(terminal, words[2:])
     match [w for w in words if w not in ("show", "list", "dev")]:
         case ["fdb"]:
             return Output(text.bridge_fdb(terminal.netns, None, terminal.network))
@@ -157,6 +162,33 @@ def bridge(terminal: Terminal, words: list[str]) -> Output:
         case _:
             shown = words[0] if words else ""
             return Output(f'Object "{shown}" is unknown, try "bridge help".', 1)
+
+
+def _set_hairpin(terminal: Terminal, words: list[str]) -> Output:
+    """Whether a port may send a frame back by where it came; `lab.undo()` takes it back.
+
+    Source: iproute2 `bridge/link.c`; both refusals were printed by a real kernel.
+    """
+    match words:
+        case ["dev", name, "hairpin", "on" | "off" as value]:
+            link = next((k for k in terminal.netns.links if k.name == name), None)
+        case _:
+            raise CommandError("bridge link set: the lab models `dev DEV hairpin on` and `off`")
+    if link is None:
+        return Output(f'Cannot find bridge device "{name}"', 255)
+    if terminal.spot.pod is not None:  # pods lack the capability NET_ADMIN
+        return Output("RTNETLINK answers: Operation not permitted", 255)
+    if not link.master:
+        return Output("RTNETLINK answers: Operation not supported", 255)
+
+    def change(netns: Netns) -> Netns:
+        on = value == "on"
+        links = (replace(k, hairpin=on) if k.name == name else k for k in netns.links)
+        return replace(netns, links=tuple(links))
+
+    told = f"{terminal.netns.title}: bridge link set {' '.join(words)}"
+    terminal.lab.inject(Fault(name=told, place=terminal.spot.netns, change=change))
+    return Output("")
 
 
 def _bridge_link(terminal: Terminal) -> str:
