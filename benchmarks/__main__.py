@@ -6,33 +6,20 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
 
 import nbformat
 
-from benchmarks import loads, names
-from benchmarks.clusters import workload, workloads
+from benchmarks import loads, names, services
+from benchmarks.clusters import workloads
 from benchmarks.policies import pods_and_policies
+from benchmarks.timing import best, show
 from labkit import Cluster, scenario
 from labkit.api.objects import decode
 from labkit.api.state import ClusterConfig, State, key_of
 from labkit.policy.reach import reachability
-from labkit.traffic.program import program
 
-NODES = 15  # as many as 3000 pods need, with 253 addresses each
 FIRST_LESSON = next((Path(__file__).parents[1] / "notebooks").glob("L00-*.ipynb"))
-
-
-def best(work: Callable[[], object], runs: int = 5) -> float:
-    """Seconds of the quickest of `runs` runs: the least disturbed one."""
-    times = []
-    for _ in range(runs):
-        start = perf_counter()
-        work()
-        times.append(perf_counter() - start)
-    return min(times)
 
 
 def fresh_python(code: str) -> float:
@@ -53,10 +40,6 @@ def strict(path: Path) -> float:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval"]
     command += ["--nbval-current-env", str(path)]
     return best(lambda: subprocess.run(command, check=True, capture_output=True), runs=2)
-
-
-def show(what: str, value: float, unit: str, wanted: str = "") -> None:
-    print(f"{what:58} {value:9.1f} {unit:4} {wanted}", flush=True)
 
 
 def start_and_size() -> None:
@@ -83,17 +66,6 @@ def packets() -> None:
     lab.trace("pod/frontend", "svc/backend:80")
     once = best(lambda: [lab.trace("pod/frontend", "svc/backend:80") for _ in range(50)]) / 50
     show("one trace across two nodes", once * 1e3, "ms", "under 2")
-    crowd = Cluster.from_manifests(workload("web", 100, 8080))
-    chances = best(lambda: crowd.outcomes("node/node-1", "svc/web:80"), runs=3)
-    show("exact outcomes of a 100-endpoint Service", chances * 1e3, "ms", "under 20")
-
-
-def proxies() -> None:
-    many = workloads(1000, 3)
-    for mode in ("iptables", "nftables", "ipvs", "ebpf"):
-        state = Cluster.from_manifests(many, nodes=NODES, proxy_mode=mode).state
-        fresh = best(lambda s=state: program(State(s.config, s.objects)), runs=2)  # type: ignore[misc]
-        show(f"1000 Services x 3 endpoints on a node, {mode}", fresh / NODES, "s", "under 1")
 
 
 def policies() -> None:
@@ -119,7 +91,7 @@ if __name__ == "__main__":
         start_and_size,
         clusters,
         packets,
-        proxies,
+        services.measure,
         policies,
         names.measure,
         loads.measure,

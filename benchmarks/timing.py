@@ -16,5 +16,5 @@ def best(work: Callable[[], object], runs: int = 5) -> float:
     return min(times)
 
 
-def show(what: str, value: float, unit: str, wanted: str) -> None:
-    print(f"{what:58} {value:9.1f} {unit:4} {wanted}")
+def show(what: str, value: float, unit: str, wanted: str = "") -> None:
+    print(f"{what:58} {value:9.1f} {unit:4} {wanted}", flush=True)
