@@ -160,7 +160,8 @@ def _edge(asking: Asking, edge: Edge, at: dict[Station, float]) -> str:
     alone = sum(a == source for a, _ in asking.edges) == 1
     bend = f"M{x:g} {y:g}h8C{x + GAP / 2:g} {y:g} {x + GAP / 2:g} {low:g} {to - 8:g} {low:g}h8"
     colour = "stop" if target.name == NOBODY else "go"
-    where = (x + 14, y - 7) if alone else (to - 14, low - 7)
+    lift = 16 if low != y and alone == (low < y) else -7  # the side that the bend leaves free
+    where = (x + 14, y + lift) if alone else (to - 14, low + lift)
     count = str(asking.edges[edge])
     return line(bend, colour, 2.5) + text(*where, count, "m b mid halo")
 

@@ -297,7 +297,8 @@ class Lookup(Worded):
     @traitlets.observe("name", "place")
     def _again(self, change: Any) -> None:
         if self.picture:  # else it is still being made
-            self.picture, self.says = self._ask(self.place, self.name)
+            with self.hold_sync():  # both in one message
+                self.picture, self.says = self._ask(self.place, self.name)
 
     @traitlets.validate("place")
     def _there(self, proposal: Any) -> str:

@@ -77,6 +77,19 @@ def test_a_stepper_moves_by_the_arrow_keys(lesson):
         assert stepper.get_attribute("data-step") == before
 
 
+def test_a_look_up_answers_what_is_typed_and_what_is_clicked(lesson):
+    lookups = lesson.page.locator(f"{OUTPUTS} [data-says]")
+    for number in range(lookups.count()):
+        lookup = lookups.nth(number)
+        first = lookup.get_attribute("data-says")
+        field = lookup.locator("input")
+        field.fill("db.default")
+        field.press("Enter")
+        lesson.page.locator(f"{OUTPUTS} [data-says*='looks up db.default.']").wait_for()
+        lookup.locator("button").first.press("Space")
+        lesson.page.locator(f"{OUTPUTS} [data-says='{first}']").wait_for()
+
+
 def test_nothing_is_wider_than_the_page(lesson):
     """At 800 pixels no output needs to be scrolled sideways, tables of text apart."""
     lesson.width(800)
