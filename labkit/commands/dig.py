@@ -12,7 +12,7 @@ from typing import NamedTuple
 from labkit.api.state import START
 from labkit.commands.output import Output
 from labkit.commands.terminal import Terminal
-from labkit.dns.message import Answer, Record, address_text, fqdn, reverse_name
+from labkit.dns.message import Answer, Record, Transport, address_text, fqdn, reverse_name
 from labkit.dns.resolver import Sent, candidates
 from labkit.errors import CommandError
 from labkit.kernel.dice import SeededDice
@@ -40,13 +40,13 @@ class Asked(NamedTuple):
 def dig(terminal: Terminal, words: list[str]) -> Output:
     """`dig [@SERVER] [+short] [+search] [-x ADDRESS] [-t TYPE] NAME [TYPE]`."""
     asked = read(words)
-    if asked.on("trace"):
-        raise CommandError("dig +trace: the lab has no root servers; ask kube-dns without it")
-    found = ask(terminal, asked)
     lines = [] if asked.on("short") else ["", f"; <<>> DiG 9.18.49 <<>> {' '.join(words)}"]
     if not asked.on("short"):
         lines += ["; (1 server found)"] if asked.server else []
         lines += [";; global options: +cmd"]
+    if asked.on("trace"):
+        return traced(terminal, asked, lines)
+    found = ask(terminal, asked)
     if found is None or found.answer is None:
         return _unanswered(found, lines)
     if asked.on("short"):
@@ -104,16 +104,21 @@ def ask(terminal: Terminal, asked: Asked) -> Sent | None:
     names = candidates(asked.name, conf) if asked.on("search") else (fqdn(asked.name),)
     sent: Sent | None = None
     for name in names:
-        found = resolved(terminal, name, asked.type, asked.server)
+        found = resolved(
+            terminal, name, asked.type, asked.server, "TCP" if asked.on("tcp") else "UDP"
+        )
         sent = found.lookup.sent[-1] if found.lookup.sent else None
         if sent is None or sent.answer is None or sent.answer.exists:
             return sent
     return sent
 
 
-def resolved(terminal: Terminal, name: str, type_: str, server: str = "") -> Resolution:
+def resolved(
+    terminal: Terminal, name: str, type_: str, server: str = "", protocol: Transport = "UDP"
+) -> Resolution:
     """The full name asked for, by the terminal's place."""
-    how = {"server": server_address(terminal, server), "resolver": "glibc"}
+    address = server_address(terminal, server)
+    how = {"server": address, "resolver": "glibc", "protocol": protocol}
     return terminal.lab.resolve(terminal.full_place, name, type_, **how)
 
 
@@ -125,6 +130,76 @@ def server_address(terminal: Terminal, server: str) -> str:
     if not to:
         raise CommandError(f"{server}: no such server; write its address")
     return str(to[0])
+
+
+# --- +trace ----------------------------------------------------------------------------------
+
+
+def traced(terminal: Terminal, asked: Asked, lines: list[str]) -> Output:
+    """The pod's server asked for the root's servers, then one of those for the name itself.
+
+    They are outside and know no name of the cluster. Names are not completed.
+    Source: bind9 `bin/dig/dighost.c`, captured (9.18.49).
+    """
+    root = _last(resolved(terminal, ".", "NS", asked.server))
+    if root is None or root.answer is None:
+        return _unanswered(root, lines)
+    lines = lines if asked.on("all") else []
+    lines += _step(asked, root, root.server)
+    servers = [r.data for r in root.answer.answer if r.type == "NS"]
+    for name in servers[:1]:
+        address = server_address(terminal, name)
+        sent = _last(resolved(terminal, fqdn(asked.name), asked.type, address))
+        if sent is None or sent.answer is None:
+            silent = _unanswered(sent, [])
+            return Output("\n".join([*lines, silent]), silent.exit_code)
+        lines += _step(asked, sent, name.rstrip("."))
+    return Output("\n".join(lines) + "\n")
+
+
+def _last(found: Resolution) -> Sent | None:
+    return found.lookup.sent[-1] if found.lookup.sent else None
+
+
+def _step(asked: Asked, sent: Sent, server: str) -> list[str]:
+    """The records of one server, answers before those of its zone, and who it was."""
+    assert sent.answer is not None
+    records = (*sent.answer.answer, *sent.answer.authority)
+    if asked.on("short"):
+        answers = sent.answer.answer
+        return [f"{r.type} {r.data} from server {sent.server} in 0 ms." for r in answers]
+    rows = [told(r) for r in records] if asked.on("all") or asked.on("answer") else []
+    count = shortened(sent.query.name, records) + OPT
+    return [*rows, f";; Received {count} bytes from {sent.server}#53({server}) in 0 ms", ""]
+
+
+def shortened(name: str, records: tuple[Record, ...]) -> int:
+    """Bytes of a message in which each name points to where its end was written before."""
+    written: set[str] = set()
+    count = 12 + _pointed(name, written) + 4
+    for record in records:
+        count += _pointed(record.name, written) + 10
+        words = record.data.split()
+        match record.type:
+            case "CNAME" | "NS" | "PTR":
+                count += _pointed(words[0], written)
+            case "SOA":
+                count += 20 + sum(_pointed(word, written) for word in words[:2])
+            case _:
+                count += _bytes(record) - _name(record.name) - 10
+    return count
+
+
+def _pointed(name: str, written: set[str]) -> int:
+    """Source: RFC 1035, section 4.1.4."""
+    count, rest = 0, name.lower().rstrip(".")
+    while rest:
+        if rest in written:
+            return count + 2
+        written.add(rest)
+        label, _, rest = rest.partition(".")
+        count += len(label) + 1
+    return count + 1
 
 
 # --- what is printed -------------------------------------------------------------------------

@@ -275,3 +275,71 @@ def test_curl_ends_tls_where_the_certificate_is_for_another_name():
     assert on(lab, "pod/frontend", "curl -k https://c/") == "404: no site is called c here"
     assert on(lab, "pod/frontend", "curl https://api.stripe.com/").startswith("hello from outside")
     assert on(lab, "pod/frontend", "curl http://203.0.113.9/").startswith("hello from outside")
+
+
+TRACED = {
+    # what follows dig +trace: what dig 9.18.49 printed for these answers, below its first lines
+    "backend.default.svc.cluster.local": (
+        "local.\t\t\t900\tIN\tSOA\tns.outside. hostmaster.outside. 1 7200 1800 86400 900\n"
+        ";; Received 119 bytes from 203.0.113.9#53(a.root-servers.net) in 0 ms\n"
+    ),
+    "backend": (
+        "backend.\t\t900\tIN\tSOA\tns.outside. hostmaster.outside. 1 7200 1800 86400 900\n"
+        ";; Received 93 bytes from 203.0.113.9#53(a.root-servers.net) in 0 ms\n"
+    ),
+    "www.shop.example": (
+        "www.shop.example.\t300\tIN\tCNAME\tshop.example.\n"
+        "shop.example.\t\t300\tIN\tA\t203.0.113.9\n"
+        ";; Received 75 bytes from 203.0.113.9#53(a.root-servers.net) in 0 ms\n"
+    ),
+    "-x 10.96.1.2": (
+        "arpa.\t\t\t900\tIN\tSOA\tns.outside. hostmaster.outside. 1 7200 1800 86400 900\n"
+        ";; Received 108 bytes from 203.0.113.9#53(a.root-servers.net) in 0 ms\n"
+    ),
+}
+ROOT_STEP = """\
+
+; <<>> DiG 9.18.49 <<>> +trace {}
+;; global options: +cmd
+.\t\t\t30\tIN\tNS\ta.root-servers.net.
+;; Received 59 bytes from 10.96.0.10#53(10.96.0.10) in 0 ms
+
+"""
+
+
+@pytest.mark.parametrize(("line", "printed"), TRACED.items())
+def test_a_trace_leaves_the_cluster_and_finds_no_name_of_it(line, printed):
+    output = on(scenario("shop"), "pod/frontend", f"dig +trace {line}")
+    assert output == ROOT_STEP.format(line) + printed
+
+
+def test_a_short_trace_names_the_servers_and_a_silent_one_ends_it():
+    lab = scenario("shop")
+    assert on(lab, "pod/frontend", "dig +trace +short api.stripe.com").splitlines() == [
+        "NS a.root-servers.net. from server 10.96.0.10 in 0 ms.",
+        "A 203.0.113.9 from server 203.0.113.9 in 0 ms.",
+    ]
+    lab.delete("deployment/kube-system/coredns")
+    output = on(lab, "pod/frontend", "dig +trace api.stripe.com")
+    assert output.splitlines()[-1] == ";; no servers could be reached"
+    assert output.exit_code == 9
+
+
+ONLY_UDP = """\
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: dns, namespace: pay}
+spec:
+  podSelector: {}
+  policyTypes: [Egress]
+  egress: [{ports: [{protocol: UDP, port: 53}]}]
+"""
+
+
+def test_dig_plus_tcp_asks_over_tcp():
+    lab = scenario("shop", cni="calico")
+    ask = "dig %s +short db.default.svc.cluster.local"
+    assert str(on(lab, "pod/pay/payments", ask % "+tcp")).strip() == "10.96.1.3"
+    lab.apply(ONLY_UDP)
+    assert str(on(lab, "pod/pay/payments", ask % "")).strip() == "10.96.1.3"
+    assert "timed out" in str(on(lab, "pod/pay/payments", ask % "+tcp"))
