@@ -89,6 +89,12 @@ def _keep(filled: Plain, old: Service) -> None:
         spec.setdefault("clusterIPs", list(was.cluster_ips))
         spec.setdefault("ipFamilies", list(was.ip_families))
         spec.setdefault("ipFamilyPolicy", was.ip_family_policy)
+    if was.type == spec["type"] == "LoadBalancer" and was.load_balancer_class != spec.get(
+        "loadBalancerClass"
+    ):
+        value = msgspec.json.encode(spec.get("loadBalancerClass")).decode()
+        fault = f"spec.loadBalancerClass: Invalid value: {value}: may not change once set"
+        raise refuse(filled, fault, "delete the Service first")
     if spec["type"] in ("NodePort", "LoadBalancer"):
         known = {(p.protocol, p.port): p.node_port for p in was.ports if p.node_port}
         for port in spec.get("ports", []):

@@ -163,6 +163,8 @@ def placed(lab: Cluster, target: str, counts: Sequence[int], policy: str) -> Clu
     manifest = encode(service)
     manifest.pop("status", None)
     manifest["spec"]["externalTrafficPolicy"] = policy
+    if policy == "Cluster":
+        manifest["spec"].pop("healthCheckNodePort", None)
     fork.apply([manifest])
     where = [node for node, count in zip(nodes, counts, strict=True) for _ in range(count)]
     pods = [_copy(behind[0], i, node) for i, node in enumerate(where, start=1)]

@@ -26,7 +26,8 @@ def service(name: str = "web", type: str = "ClusterIP", spec: str = "", port: st
     return SERVICE % (name, type, spec, port)
 
 
-HELD = service("held", "NodePort", port=", nodePort: 30001")
+HELD = service("held", "NodePort", port=", nodePort: 30001") + "---\n"
+HELD += service("front", "LoadBalancer")
 
 APPLIED = {
     # what is wrong: (manifest, place, fault and cure)
@@ -68,6 +69,9 @@ APPLIED = {
         service("backend", spec="clusterIP: 10.96.1.77, "),
         "spec.clusterIPs[0]:",
         "may not change once set; write 10.96.1.2, or delete the Service first"),
+    "another class for a Service that has none": (
+        service("front", "LoadBalancer", spec="loadBalancerClass: a/b, "),
+        "spec.loadBalancerClass:", 'Invalid value: "a/b": may not change once set; delete the'),
     "an unknown type": (
         service(type="NodePrt"), ".spec.type:", "did you mean `NodePort`?"),
     "an unknown policy": (
