@@ -45,10 +45,8 @@ def answers(case: Case) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def served(case: Case) -> Mapping[str, Any]:
     query = case["query"]
-    client = (query.get("from_pod") or {}).get("ip", "")
-    reply = ask(
-        load(case["corefile"]), world_of(case), Query(query["qname"], query["qtype"], client)
-    )
+    asked = Query(query["qname"], query["qtype"], client_of(case))
+    reply = ask(load(case["corefile"]), world_of(case), asked)
     answer = reply.answer
     soa = answer.soa
     ttl = answer.answer[0].ttl if answer.answer else soa.ttl if soa else None
@@ -66,6 +64,15 @@ def served(case: Case) -> Mapping[str, Any]:
     if case["expect"].get("ttl") is None or ttl is None:
         found["ttl"] = case["expect"].get("ttl")  # not compared where there is no such record
     return found
+
+
+def client_of(case: Case) -> str:
+    """The address that the question comes from: as the case says, else the pod's own."""
+    pod = case["query"].get("from_pod") or {}
+    named = (pod.get("namespace", "default"), pod.get("name"))
+    there = (p for p in state_of(case["objects"]).list(Pod) if (p.namespace, p.name) == named)
+    found = next((str(a) for p in there for a in p.addresses), "")
+    return str(pod.get("ip", found))
 
 
 def row(record: Record) -> list[str]:
@@ -93,7 +100,7 @@ def upstream_of(given: Mapping[str, Any]) -> Upstream:
     table = {key.lower(): value for key, value in given.items()}
 
     def upstream(address: str, query: Query) -> Answer:
-        default = table.get("*", ("NXDOMAIN", ()))
+        default = table.get(f"{query.key} *", table.get("*", ("NXDOMAIN", ())))
         rcode, rows = table.get(f"{query.key} {query.type}".lower(), default)
         records = tuple(Record(name, type_, UPSTREAM_TTL, data) for name, type_, data in rows)
         return Answer(rcode=rcode, answer=records)
@@ -106,10 +113,11 @@ def upstream_of(given: Mapping[str, Any]) -> Upstream:
 
 def searched(case: Case) -> Mapping[str, Any]:
     query, world, server = case["query"], world_of(case), load(case["corefile"])
+    client = client_of(case)
     lookup = look_up(
         query["qname"],
         conf_of(query["resolv_conf"]),
-        lambda address, asked: through(server, world, asked),
+        lambda address, asked: through(server, world, asked, client),
         query["resolver"],
         tuple(query["qtype"].split("+")),
     )
@@ -125,9 +133,9 @@ def searched(case: Case) -> Mapping[str, Any]:
     }
 
 
-def through(server: Server, world: World, query: Query) -> Answer:
+def through(server: Server, world: World, query: Query, client: str) -> Answer:
     """The answer with every lot drawn as 0: records stay in their order."""
-    return ask(server, world, Query(query.name, query.type, query.client)).answer
+    return ask(server, world, Query(query.name, query.type, client)).answer
 
 
 def conf_of(given: Mapping[str, Any]) -> ResolvConf:
