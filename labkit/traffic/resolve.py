@@ -16,7 +16,15 @@ from msgspec.structs import replace
 
 from labkit.api.core import Pod
 from labkit.api.state import State
-from labkit.dns.message import Answer, Query, address_text, address_type, fqdn, reverse_name
+from labkit.dns.message import (
+    Answer,
+    Query,
+    Transport,
+    address_text,
+    address_type,
+    fqdn,
+    reverse_name,
+)
 from labkit.dns.metrics import added
 from labkit.dns.plugin import Names
 from labkit.dns.process import is_coredns, node_file, outside, pod_file, running, world_of
@@ -88,7 +96,9 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         found = ", ".join(self.lookup.addresses) or self.lookup.problem
-        lines = [f"{self.source}: {self.name} -> {found} ({len(self.questions)} questions)"]
+        count = len(self.questions)
+        asked = "1 question" if count == 1 else f"{count} questions"
+        lines = [f"{self.source}: {self.name} -> {found} ({asked})"]
         rows = [_row(number, q) for number, q in enumerate(self.questions, 1)]
         width = max((len(row[1]) for row in rows), default=0)
         lines += [f"{n:>3}  {name:<{width}}  {type_:<5} {rest}" for n, name, type_, rest in rows]
@@ -126,6 +136,7 @@ def resolve(
     past: Sequence[State] = (),
     resolver: Kind | None = None,
     server: str = "",
+    protocol: Transport = "UDP",
 ) -> Resolution:
     """The name as a program at `source` looks it up.
 
@@ -134,12 +145,15 @@ def resolve(
         past: earlier states, newest first: a broken Corefile leaves an older one serving.
         resolver: the C library, or `busybox-nslookup`; else that of the pod's image.
         server: the address asked instead of those in the pod's file.
+        protocol: over what the questions go; a resolver takes TCP by itself only where an answer
+            was cut off.
 
     Raises:
         NotFound, CommandError: there is no such place.
     """
     spot = resolve_place(state, source, namespace)
     wire = Wire(state, medium, spot, names or Names(), conntrack or {}, (state, *past))
+    wire.protocol = protocol
     conf = conf_of(state, spot)
     conf = replace(conf, nameservers=(server,)) if server else conf
     types = tuple(type_.upper().split("+"))
@@ -218,6 +232,7 @@ class Wire:
         self.names = names
         self.conntrack = conntrack
         self.questions: list[Question] = []
+        self.protocol: Transport = "UDP"
         self._rounds = 0
         self._state, self._medium, self._spot, self._states = state, medium, spot, states
 
@@ -226,6 +241,7 @@ class Wire:
         return self._asked
 
     def _asked(self, server: str, query: Query) -> Answer | Fault:
+        query = replace(query, protocol=self.protocol)
         heard = self._carried(self._spot.netns, self._spot.text, server, query)
         fault = None if isinstance(heard.came, Answer) else heard.came
         answer = heard.came if isinstance(heard.came, Answer) else None
