@@ -42,7 +42,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
     `connection` is None where the name has no address. `status` is None without an answer;
     `served_by` is the title of who accepted. `host` stands in the header, `server_name` in TLS;
-    `certificate` are the names in the one that the far server shows, empty if it shows none.
+    `site` are the names that the far server answers to, empty if it takes any.
     """
 
     url: str
@@ -50,13 +50,18 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     connection: Connection | None
     host: str = ""
     server_name: str = ""
-    certificate: tuple[str, ...] = ()
+    site: tuple[str, ...] = ()
     status: int | None = None
     served_by: str = ""
 
     @property
     def address(self) -> Address | None:
         return self.resolution.addresses[0] if self.resolution.addresses else None
+
+    @property
+    def certificate(self) -> tuple[str, ...]:
+        """The names in the certificate that the far server shows; empty if it shows none."""
+        return self.site if self.url.startswith("https:") else ()
 
     @property
     def mismatch(self) -> bool:
@@ -148,7 +153,7 @@ def _spoken(url: str, asked: Asked, resolved: Resolution, connection: Connection
         connection=connection,
         host=host_header(asked.scheme, asked.host, asked.port),
         server_name=server_name(asked.scheme, asked.host),
-        certificate=names if secure else (),
+        site=names,
         status=status,
         served_by=end.title if end else "",
     )

@@ -1,7 +1,7 @@
 """Pictures of what the lab knows, each with a text twin computed from the same values.
 
 `topology`, `path`, `ports`, `compare`, `counters`, `outcomes`, `rules`, `cost`, `spread`,
-`histograms`, `modes`, `facts`, `names`, `plugins`, `edge`, `products`,
+`histograms`, `modes`, `facts`, `names`, `spoken`, `plugins`, `edge`, `products`,
 `queries`, `who_asks` and `policies`
 give a `Figure`; `stepper`, `choose`, `lookup`, `matrix`, `placements`, `union`, `dash` and
 `tiers` give a widget. Nothing here is imported by the model, and widgets load anywidget when
@@ -35,6 +35,7 @@ from labkit.views.rules import rules
 from labkit.views.says import feedback_html, terminal_html
 from labkit.views.scrubber import scrubber
 from labkit.views.sliders import sliders
+from labkit.views.spoken import spoken
 from labkit.views.stepper import stepper
 from labkit.views.table import trace_html
 from labkit.views.tiers import tiers
@@ -70,6 +71,7 @@ __all__ = [
     "rules",
     "scrubber",
     "sliders",
+    "spoken",
     "spread",
     "stepper",
     "terminal_html",

@@ -17,6 +17,8 @@ from tests.units.views.test_load import CASES as LOADS
 from tests.units.views.test_names import CASES as NAMED
 from tests.units.views.test_names import asking, named
 from tests.units.views.test_ports import CASES as RULERS
+from tests.units.views.test_spoken import CASES as REQUESTED
+from tests.units.views.test_spoken import asked as requested
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -30,6 +32,7 @@ SVGS = {
     **{f"names, {name}": lambda case=case: views.names(named(*case[:3])).svg
        for name, case in NAMED.items()},
     **{f"load, {name}": lambda make=make: views.load(make()).svg for name, make in LOADS.items()},
+    **{f"spoken, {url}": lambda url=url: views.spoken(requested(url)).svg for url in REQUESTED},
     "who asks whom": lambda: views.who_asks(*asking()).svg,
     "system pods": lambda: views.topology(CLUSTERS["shop"](), system=True).svg,
     "compare": lambda: views.compare(cluster_ip(), dropped(), ("before", "after")).svg,
