@@ -5,8 +5,9 @@ that say enough for it; their machine `lb` has rules that any Linux box could ha
 
 *The lab simplifies*: a proxy is two rewritten addresses, where a real one speaks to the client
 and to the node over two connections. So a client of the lab waits where a real proxy would
-accept and fail later. Targets are drawn by chance, where products hash the connection's addresses
-and ports. AWS publishes a host name; the lab an address that pods cannot shortcut.
+accept and fail later. A target is drawn by chance, where products hash the connection's addresses
+and ports; what reaches a node unchanged is spread by equal routes. AWS publishes a host name; the
+lab an address that pods cannot shortcut.
 
 Source: each cell of the table names its own.
 """
@@ -28,7 +29,7 @@ from labkit.errors import NotFound
 from labkit.kernel import netfilter as nf
 from labkit.kernel.netfilter import Comment, CtState, Rule, Statistic
 from labkit.kernel.packet import Address, Protocol
-from labkit.kernel.routes import Prefix
+from labkit.kernel.routes import NextHop, Prefix, Route
 
 VIRTUAL = IPv4Network("198.51.100.0/24")
 """The addresses that a provider gives to its balancers; nobody in the lab owns one."""
@@ -60,6 +61,11 @@ class Balancer(msgspec.Struct, frozen=True, rename={"load_balancer_class": "clas
     def own_machine(self) -> bool:
         """Packets pass a machine of its own; MetalLB's layer 2 has none."""
         return self.value("way") != "layer 2"
+
+    @property
+    def direct(self) -> bool:
+        """Packets reach a node unchanged, and its answers go straight to the client."""
+        return self.own_machine and self.value("destination") == "balancer"
 
     @property
     def hides_client(self) -> bool:
@@ -151,25 +157,59 @@ class Listener(msgspec.Struct, frozen=True, kw_only=True):
     protocol: Protocol
     targets: tuple[Target, ...]
     hides_client: bool = False
+    direct: bool = False  # the packet goes on unchanged; only targets' addresses count
     sources: tuple[Prefix, ...] = ()  # who may come in; empty is everybody
 
 
-def rules(listeners: Iterable[Listener]) -> nf.Table:
-    """The balancer's NAT: a target by chance, and its own address for the client's if it hides."""
+def tables(listeners: Iterable[Listener]) -> tuple[nf.Table, ...]:
+    """The balancer's rules: NAT for some products, for others only who and what may pass.
+
+    NAT draws a target by chance, and lends the balancer's address to clients that it hides.
+    """
     found = tuple(listeners)
-    pre = tuple(rule for listener in found for rule in _drawn(listener))
-    post = tuple(rule for listener in found if listener.hides_client for rule in _hiding(listener))
-    return nf.Table(
-        name="nat",
-        chains={
-            "PREROUTING": nf.Chain(
-                name="PREROUTING", rules=pre, hook="PREROUTING", priority=-100, policy="ACCEPT"
-            ),
-            "POSTROUTING": nf.Chain(
-                name="POSTROUTING", rules=post, hook="POSTROUTING", priority=100, policy="ACCEPT"
-            ),
-        },
+    turned = tuple(listener for listener in found if not listener.direct)
+    pre = tuple(rule for listener in turned for rule in _drawn(listener))
+    post = tuple(rule for listener in turned if listener.hides_client for rule in _hiding(listener))
+    passing = tuple(rule for listener in found if listener.direct for rule in _passing(listener))
+    closed = tuple(_closed(a) for a in dict.fromkeys(x.address for x in found if x.direct))
+    nat = {
+        "PREROUTING": _base("PREROUTING", -100, pre),
+        "POSTROUTING": _base("POSTROUTING", 100, post),
+    }
+    tables = [nf.Table(name="nat", chains=nat)] if turned else []
+    if passing:
+        chain = _base("FORWARD", 0, passing + closed)
+        tables.append(nf.Table(name="filter", chains={"FORWARD": chain}))
+    return tuple(tables)
+
+
+def routes(listeners: Iterable[Listener]) -> tuple[Route, ...]:
+    """Equal ways to the targets for each address that travels on unchanged."""
+    ends = {x.address: x.targets for x in listeners if x.direct}
+    return tuple(
+        Route(
+            prefix=ip_network(address),
+            nexthops=tuple(NextHop(target.address, "eth0") for target in targets),
+        )
+        for address, targets in ends.items()
     )
+
+
+def _base(hook: nf.Hook, priority: int, rules: tuple[Rule, ...]) -> nf.Chain:
+    return nf.Chain(name=hook, rules=rules, hook=hook, priority=priority, policy="ACCEPT")
+
+
+def _passing(listener: Listener) -> Iterator[Rule]:
+    for source in listener.sources or (None,):
+        matches: list[nf.Match] = [nf.Source(source)] if source else []
+        matches += [nf.Destination(ip_network(listener.address)), Comment(listener.name)]
+        matches += [nf.Proto(listener.protocol.lower(), module=True)]
+        yield Rule((*matches, nf.DestinationPort(listener.port)), nf.Verdict("ACCEPT"))
+
+
+def _closed(address: Address) -> Rule:
+    note = Comment("nobody asked for more")
+    return Rule((nf.Destination(ip_network(address)), note), nf.Verdict("DROP"))
 
 
 def _drawn(listener: Listener) -> Iterator[Rule]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Protocol
+
+from labkit.kernel.packet import Packet
 
 
 class Dice(Protocol):
@@ -18,6 +21,17 @@ class FirstDice:
 
     def below(self, n: int) -> int:
         return 0
+
+
+class FlowDice:
+    """One choice for all packets of a connection: a hash of its addresses and ports."""
+
+    def __init__(self, packet: Packet) -> None:
+        flow = f"{packet.protocol} {packet.source} {packet.destination}"
+        self._flow = zlib.crc32(flow.encode())
+
+    def below(self, n: int) -> int:
+        return self._flow % n
 
 
 class SeededDice:

@@ -19,7 +19,7 @@ from labkit.kernel.at import At, remember_refused
 from labkit.kernel.balancing import connected
 from labkit.kernel.conntrack import Conntrack
 from labkit.kernel.crossing import cross
-from labkit.kernel.dice import Dice
+from labkit.kernel.dice import Dice, FlowDice
 from labkit.kernel.filtering import Decision, evaluate
 from labkit.kernel.host import Host, Way, host, look_up, source_for
 from labkit.kernel.journey import (
@@ -38,7 +38,7 @@ from labkit.kernel.journey import (
 )
 from labkit.kernel.layer2 import arrive, bridge, transmit
 from labkit.kernel.matching import Seen
-from labkit.kernel.netfilter import Chain, Hook, Table
+from labkit.kernel.netfilter import Chain, Dnat, Hook, RandomDnat, Rule, Table
 from labkit.kernel.netns import Network
 from labkit.kernel.packet import Address, IcmpKind, Packet
 from labkit.kernel.rows import neighbour_row, route_row
@@ -47,6 +47,8 @@ from labkit.kernel.sockets import deliver, open_socket
 from labkit.kernel.trace import Outcome, Trace
 
 replace = msgspec.structs.replace
+EQUAL_WAYS = "equal ways"  # a choice among the next hops of a route, which hashes decide
+HASH_POLICY = "net.ipv4.fib_multipath_hash_policy"  # 1: ports count, too
 MOST_STEPS = 5000  # no way is longer: the TTL ends every circle
 
 
@@ -61,7 +63,8 @@ def walk(
     """The way of a packet that a process in the namespace `start` sends."""
 
     def decide(table: Table, chain: Chain, seen: Seen, mark: int) -> Decision:
-        return evaluate(table, chain, seen, mark, dice)[0][1]
+        thrown = FlowDice(seen.packet) if table.name == EQUAL_WAYS else dice
+        return evaluate(table, chain, seen, mark, thrown)[0][1]
 
     return travel(network, start, packet, decide, conntrack, now)
 
@@ -300,6 +303,7 @@ def forward(journey: Journey, here: Host, at: At, way: Way | None, hook: Hook = 
         says = f"{packet.size} bytes do not fit {way.dev}, which takes {most}."
         return complain(journey, at, "fragmentation-needed", "too-big", row, says, most)
     at.packet = replace(packet, ttl=packet.ttl - 1)
+    way = drawn(journey, here, way, packet)
     tell_route(journey, name, way, packet, at.packet)
     device = at.in_device
     at.hook, at.out_device = hook, way.dev
@@ -309,6 +313,24 @@ def forward(journey: Journey, here: Host, at: At, way: Way | None, hook: Hook = 
     if end is not None:
         return end
     return Leave(name, at.packet, way, at.tracked, device)
+
+
+def drawn(journey: Journey, here: Host, way: Way, packet: Packet) -> Way:
+    """A forwarded connection's way, if several are equal and ports count: each as likely.
+
+    Source: `fib_multipath_hash_policy` in Linux Documentation/networking/ip-sysctl.rst.
+    """
+    hops = tuple(hop for hop in way.route.nexthops for _ in range(hop.weight) if hop.via)
+    if not hops or not here.sysctl(HASH_POLICY):
+        return way
+    equal = RandomDnat(tuple(Dnat(hop.via, i) for i, hop in enumerate(hops) if hop.via))
+    chain = Chain(name=str(way.route.prefix), rules=(Rule((), equal),))
+    table = Table(name=EQUAL_WAYS, chains={chain.name: chain}, tool="nft")
+    seen = Seen(here, packet, int(packet.src), int(packet.dst), packet.protocol.lower())
+    target = journey.decide(table, chain, seen, packet.mark).target
+    assert isinstance(target, Dnat)
+    chosen = hops[target.port or 0]
+    return replace(way, dev=chosen.dev, via=chosen.via)
 
 
 FORWARDING: Mapping[int, str] = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}

@@ -30,11 +30,13 @@ from labkit.edge.loadbalancer import (
     Listener,
     Target,
     balancer_of,
-    rules,
+    routes,
+    tables,
 )
 from labkit.kernel.netns import Part
 from labkit.kernel.packet import Address
 from labkit.kernel.routes import Route
+from labkit.kernel.walk import HASH_POLICY
 from labkit.proxy import service_ports
 from labkit.proxy.health import health_answer
 from labkit.proxy.services import ServicePort
@@ -132,6 +134,7 @@ def listeners(state: State) -> tuple[Listener, ...]:
             protocol=r.port.protocol,
             targets=_targets(r),
             hides_client=r.balancer.hides_client,
+            direct=r.balancer.direct,
             sources=r.port.source_ranges,
         )
         for r in rotations(state)
@@ -143,7 +146,8 @@ def _targets(rotation: Rotation) -> tuple[Target, ...]:
     if rotation.balancer.value("targets") == "pod":
         ready = (e for e in rotation.port.endpoints if e.ready)
         return tuple(Target(e.address, e.port) for e in ready)
-    number = rotation.port.node_port
+    direct = rotation.balancer.direct
+    number = rotation.port.port if direct else rotation.port.node_port
     addresses = (v.address(4) for v in rotation.takers)
     return tuple(Target(a, number) for a in addresses if number and a)
 
@@ -156,20 +160,21 @@ def balancer_address(state: State, network: IPv4Network) -> IPv4Address | None:
 
 def keeps_clients(state: State) -> bool:
     """Whether answers to clients must pass the machine again, to get its address back."""
-    return any(r.balancer.own_machine and not r.balancer.hides_client for r in rotations(state))
+    return any(not x.direct and not x.hides_client for x in listeners(state))
 
 
 def balancer_part(state: State) -> Part:
     """The machine's rules; it drops what it does not listen for, and finds pods by their nodes."""
+    found = listeners(state)
     to_pods = tuple(
         Route(prefix=cidr, via=via, dev="eth0")
         for view in base.views(state)
         if (cidr := view.cidr(4)) and (via := view.address(4))
     )
     return Part(
-        routes=(Route(prefix=VIRTUAL, kind="blackhole"), *to_pods),
-        tables=(rules(listeners(state)),),
-        sysctls={"net.ipv4.ip_forward": 1},
+        routes=(*routes(found), Route(prefix=VIRTUAL, kind="blackhole"), *to_pods),
+        tables=tables(found),
+        sysctls={"net.ipv4.ip_forward": 1, HASH_POLICY: 1},
     )
 
 

@@ -6,6 +6,7 @@ from labkit.edge.loadbalancer import Balancer, Table, table
 from labkit.views.figure import Figure
 from labkit.views.svg import clean, el
 
+SHORT = {"healthCheckNodePort": "each node", "speaker": "nobody", "pod": "each pod"}
 COLUMNS = ("way", "targets", "client", "checks")  # those that the lesson speaks of
 
 
@@ -48,4 +49,4 @@ def _cell(balancer: Balancer, name: str) -> str:
     cell = balancer.cells.get(name)
     if cell is None:
         return el("span", "not found", class_="s")
-    return el("b", clean(cell.value)) + el("small", clean(cell.says))
+    return el("b", clean(SHORT.get(cell.value, cell.value))) + el("small", clean(cell.says))

@@ -59,7 +59,7 @@ def test_the_naive_one_is_no_product():
     ("name", "says"),
     [
         ("aws-nlb-instanc", "did you mean `aws-nlb-instance`?"),
-        ("gcp-passthrough", "choose one of aws-nlb-instance, "),
+        ("aws-alb", "did you mean `aws-clb`?"),
         ("magic", "choose one of aws-nlb-instance, "),
     ],
 )

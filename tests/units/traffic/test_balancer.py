@@ -26,6 +26,7 @@ metadata: {name: %s, labels: {app: web}, annotations: {labkit.dev/listens: "8080
 spec: {nodeName: %s, containers: [{name: web, image: web}]}
 """
 MODES = ("iptables", "nftables", "ebpf")
+WALKED = ("aws-nlb-instance", "aws-clb", "aws-nlb-ip", "gcp-passthrough", "azure-lb", "metallb-l2")
 OUTSIDE, BALANCER = "203.0.113.9", "192.168.7.5"
 
 
@@ -66,6 +67,8 @@ SHARES = {
         "naive", "Local", (1, 2, 3), {"w1": THIRD, "w2": THIRD, "w3": THIRD}),
     "targets that are pods leave kube-proxy out": (
         "aws-nlb-ip", "Local", (1, 1, 2), {"w1": THIRD, "w2": THIRD, "w3": THIRD}),
+    "equal routes share by nodes, too": (
+        "gcp-passthrough", "Local", (1, 1, 2), {"w1": HALF / 2, "w2": HALF / 2, "w3": HALF}),
     "nobody is healthy, so all are asked, and refuse": (
         "aws-nlb-instance", "Local", (), {"refused": ONE}),
     "layer 2 has one node, which spreads under Cluster": (
@@ -87,6 +90,8 @@ SOURCES = {
     ("aws-clb", "Local"): BALANCER,
     ("aws-nlb-ip", "Cluster"): BALANCER,
     ("aws-nlb-ip", "Local"): BALANCER,
+    ("gcp-passthrough", "Local"): OUTSIDE,
+    ("azure-lb", "Local"): OUTSIDE,
     ("metallb-l2", "Local"): OUTSIDE,
     ("naive", "Local"): OUTSIDE,
 }
@@ -98,14 +103,14 @@ def test_whose_address_a_pod_sees(who, policy):
     assert source(shop(who, policy, *nodes)) == SOURCES[who, policy]
 
 
-@pytest.mark.parametrize("who", ["aws-nlb-instance", "aws-clb", "metallb-l2"])
+@pytest.mark.parametrize("who", ["aws-nlb-instance", "aws-clb", "gcp-passthrough", "metallb-l2"])
 def test_under_cluster_a_node_hides_the_client(who):
     lab = shop(who, "Cluster", 2)
     own = {a for v in rotations(lab.state)[0].nodes for a in (v.cidrs[0][0], v.cidrs[0][1])}
     assert source(lab) in map(str, own)  # of flannel.1 or cni0 of some node
 
 
-@pytest.mark.parametrize("who", ["aws-nlb-instance", "aws-clb", "aws-nlb-ip", "metallb-l2"])
+@pytest.mark.parametrize("who", WALKED)
 @pytest.mark.parametrize("policy", ["Cluster", "Local"])
 def test_the_client_hears_from_the_address_that_it_asked(who, policy):
     lab = shop(who, policy, 1, 2)
@@ -114,16 +119,34 @@ def test_the_client_hears_from_the_address_that_it_asked(who, policy):
     assert str(connection.reply.packet.src) == address(lab)
 
 
-def test_a_port_that_the_service_lacks_is_silence():
-    lab = shop("aws-nlb-instance", "Local", 1)
+def test_what_went_in_unchanged_is_answered_past_the_balancer():
+    lab = shop("gcp-passthrough", "Local", 1)
+    connection = lab.connect("outside", f"{address(lab)}:80", size=4000)
+    assert connection
+    assert all("lb" not in {hop.netns for hop in t.hops} for t in connection.traces[1::2])
+
+
+def test_all_packets_of_a_connection_take_one_of_the_equal_routes():
+    lab = shop("gcp-passthrough", "Cluster", 1, 2, 3)
+    for sport in range(41000, 41020):
+        one = lab.connect("outside", f"{address(lab)}:80", sport=sport, size=4000)
+        assert one
+        ends = {trace.end for trace in one.traces[::2]}
+        assert len(ends) == 1
+
+
+@pytest.mark.parametrize("who", ["aws-nlb-instance", "gcp-passthrough"])
+def test_a_port_that_the_service_lacks_is_silence(who):
+    lab = shop(who, "Local", 1)
     assert lab.trace("outside", f"{address(lab)}:81").outcome == "timed out"
 
 
-def test_source_ranges_keep_others_out():
+@pytest.mark.parametrize("who", ["aws-nlb-instance", "gcp-passthrough"])
+def test_source_ranges_keep_others_out(who):
     ranges = "  loadBalancerSourceRanges: [%s]\n"
-    lab = shop("aws-nlb-instance", "Local", 1, more=ranges % "192.0.2.0/24")
+    lab = shop(who, "Local", 1, more=ranges % "192.0.2.0/24")
     assert ends(lab) == {"timed out": ONE}
-    lab = shop("aws-nlb-instance", "Local", 1, more=ranges % "203.0.113.0/24")
+    lab = shop(who, "Local", 1, more=ranges % "203.0.113.0/24")
     assert ends(lab) == {"w1": ONE}
 
 
