@@ -87,16 +87,21 @@ def joined(parts: Sequence[Opened]) -> Opened:
     return Opened(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def opened(pace: Pace, each: int, seconds: float) -> Opened:
-    """The connections of all clients when each carries `each` requests."""
+def opened(pace: Pace, each: int, seconds: float, age: Floats) -> Opened:
+    """The connections of all clients when each carries `each` requests.
+
+    `age` is how much of its life the first connection of each client has behind it, from 0 to
+    1: else all clients would connect anew at the same moment.
+    """
     import numpy as np
 
     requests = pace.asked(seconds)
-    many = -(-requests // each)
+    spent = np.floor(age * each).astype(np.int64)
+    many = -(-(requests + spent) // each)
     client = np.repeat(np.arange(len(requests)), many)
     turn = np.arange(len(client)) - np.repeat(np.cumsum(many) - many, many)
-    first = turn * each
-    last = np.minimum(first + each, requests[client])
+    begun = turn * each - spent[client]
+    first, last = np.maximum(begun, 0), np.minimum(begun + each, requests[client])
     at = pace.starts[client] + first / pace.rate
     return Opened(at, client, first, last, np.full(len(client), NOBODY)).ordered()
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import msgspec
@@ -73,9 +74,13 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def each(self) -> int:
         """How many requests travel on one connection."""
-        most = math.ceil(self.rate * self.seconds) + 1
-        aged = most if self.max_age is None else max(1, math.ceil(self.max_age * self.rate))
-        return min(self.per_connection or most, aged, most)
+        aged = self.most if self.max_age is None else max(1, math.ceil(self.max_age * self.rate))
+        return min(self.per_connection or self.most, aged, self.most)
+
+    @property
+    def most(self) -> int:
+        """More requests than a client sends: a connection for so many does not end."""
+        return math.ceil(self.rate * self.seconds) + 1
 
     @property
     def words(self) -> str:
@@ -231,7 +236,11 @@ def load(
         opened=tuple(opened),
         since=tuple(min(_there(stages, ends, end, demand.seconds))[0] for end in number),
         until=tuple(max(_there(stages, ends, end, demand.seconds))[1] for end in number),
-        changes=tuple(s.start for s in stages[1:]),
+        changes=tuple(
+            now.start
+            for before, now in pairwise(stages)
+            if (before.state, before.network) != (now.state, now.network)
+        ),
     )
 
 
@@ -277,7 +286,8 @@ def _connected(
     """All connections of a run, each with its pod."""
     from labkit.traffic import arrivals
 
-    waiting = arrivals.opened(pace, demand.each, demand.seconds)
+    age = arrivals.uniforms(~seed, demand.clients) * (demand.each < demand.most)
+    waiting = arrivals.opened(pace, demand.each, demand.seconds, age)
     starts = [stage.start for stage in stages]
     done = waiting.where(waiting.at < 0)
     memory = arrivals.Memory()

@@ -15,6 +15,7 @@ from labkit.errors import CommandError
 from labkit.kernel.balancing import virtual_servers
 from labkit.kernel.dice import FirstDice
 from labkit.kernel.ipvs import RealServer, VirtualServer
+from labkit.kernel.kept import kept
 from labkit.kernel.netns import Network
 from labkit.kernel.packet import Packet
 from labkit.kernel.trace import Hop
@@ -60,11 +61,19 @@ class Way(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def way(stage: Stage, source: str, target: str, namespace: str = "default") -> Way:
-    """What the tables do with a new connection of `source`.
+    """What the tables do with a new connection of `source`; kept beside the network.
 
     Raises:
         NotFound, CommandError: source or target are not there, with the nearest names.
     """
+    known: dict[tuple[str, str, str], Way] = kept(stage.network, "ways", lambda _: {})
+    asked = (source, target, namespace)
+    if asked not in known:
+        known[asked] = _way(stage, *asked)
+    return known[asked]
+
+
+def _way(stage: Stage, source: str, target: str, namespace: str) -> Way:
     state, network = stage.state, stage.network
     asked = connect(state, network, source, target, namespace=namespace, dice=FirstDice())
     hop = next((h for h in asked.request.hops if _turned(h)), asked.request.hops[0])
