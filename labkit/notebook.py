@@ -25,6 +25,8 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     html.for_type_by_name("labkit.traffic.connection", "Connection", _connection_html)
     html.for_type_by_name("labkit.lessons.check", "Feedback", _feedback_html)
     html.for_type_by_name("labkit.commands.output", "Output", _output_html)
+    for name in ("Allowed", "Explanation"):
+        html.for_type_by_name("labkit.traffic.meaning", name, _words_html)
 
     shell.set_custom_exc((LabError,), _one_line)
 
@@ -77,3 +79,9 @@ def _output_html(output: str) -> str:
     from labkit.views import terminal_html
 
     return terminal_html(output)
+
+
+def _words_html(value: object) -> str:
+    from labkit.views.says import words_html
+
+    return words_html(repr(value))

@@ -71,7 +71,9 @@ def _wrong_peers(first: Found, says: str, inside: set[str]) -> Judgement:
         return judged(first, says, Belief(number="M29", words=words), also)
     if source == "pay/frontend" and first.seen == "open":
         lead = "The border that stops a label has been taken down for all."
-        return judged(first, says, Belief("", lead, "M29", "a label trusted wherever it comes from."))
+        return judged(
+            first, says, Belief("", lead, "M29", "a label trusted wherever it comes from.")
+        )
     words = "Say the target aloud once more: who is described by each of your peers?"
     return judged(first, says, Belief(words=words))
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 CSS = f"""{BASE}
 .lk.matrix svg{{cursor:crosshair}} .lk.matrix .cross{{fill:{FILL["ink"]};opacity:.08;pointer-events:none}}
-.lk.matrix .spot{{fill:none;stroke:{FILL["ink"]};stroke-width:1.6;pointer-events:none}} .lk.matrix text.on{{font-weight:700}}
+.lk.matrix .spot{{fill:none;stroke:{FILL["ink"]};stroke-width:1.6;pointer-events:none}} .lk.matrix text.met{{font-weight:700}}
 .lk.matrix fieldset{{border:0;margin:2px 0 8px;padding:0;color:{FILL["ink"]}}} .lk.matrix legend{{float:left;padding:0;margin-right:4px}}
 .lk.matrix label{{display:flex;gap:6px;align-items:center;color:{FILL["ink"]}}} .lk.matrix label span{{font:12px/1.4 {MONO}}}
 .lk.matrix input{{accent-color:{FILL["go"]};margin:0;width:15px;height:15px}}
@@ -39,7 +39,8 @@ function render({ model, el }) {
     .forEach(([name, value]) => node.setAttribute(name, value));
   const near = (p) => g.at.findIndex((a) => p >= a && p < a + g.cell);
   const now = () => sheets.find((sheet) => sheet.name === model.get("shown")) ?? sheets[0];
-  let at = [0, Math.min(1, g.names.length - 1)];
+  const shut = now().open.findIndex((row) => row.includes("0")); // begin where a reason is to be read
+  let at = shut < 0 ? [0, Math.min(1, g.names.length - 1)] : [shut, now().open[shut].indexOf("0")];
 
   function point(i, j) {
     if (i < 0 || j < 0) return;
@@ -47,8 +48,8 @@ function render({ model, el }) {
     set($(".row"), 0, g.top + g.at[i], g.left + g.end, g.cell);
     set($(".col"), g.left + g.at[j], 0, g.cell, g.top + g.end);
     set($(".spot"), g.left + g.at[j], g.top + g.at[i], g.cell, g.cell);
-    el.querySelectorAll("text.on").forEach((t) => t.classList.remove("on"));
-    el.querySelectorAll(`[data-row="${i}"],[data-col="${j}"]`).forEach((t) => t.classList.add("on"));
+    el.querySelectorAll("text.met").forEach((t) => t.classList.remove("met"));
+    el.querySelectorAll(`[data-row="${i}"],[data-col="${j}"]`).forEach((t) => t.classList.add("met"));
     from.value = i; to.value = j;
     el.dataset.cell = `${g.names[i]} to ${g.names[j]}`;
     const sheet = now(), open = sheet.open[i][j] === "1";

@@ -9,6 +9,7 @@ from labkit.views.theme import CSS
 
 _NAME = re.compile(r"`([^`\n]+)`")
 _HINT = re.compile(r"Hint \d of \d")
+SIZE = "font-size:var(--jp-code-font-size,13px);line-height:var(--jp-code-line-height,1.31)"
 
 
 def feedback_html(id: str, standing: str, says: str = "", lines: tuple[str, ...] = ()) -> str:
@@ -25,8 +26,14 @@ def _prose(words: str) -> str:
     return f"<b>{hint.group()}</b>{named[hint.end() :]}" if hint else named
 
 
+def words_html(words: str) -> str:
+    """Text that is indented and may be long: it wraps between words."""
+    return (
+        f'<pre style="white-space:pre-wrap;word-break:normal;margin:0;{SIZE}">{clean(words)}</pre>'
+    )
+
+
 def terminal_html(words: str) -> str:
     """What a command printed, unwrapped: a wide table scrolls, by keyboard too, and stays one."""
-    size = "font-size:var(--jp-code-font-size,13px);line-height:var(--jp-code-line-height,1.31)"
-    style = f"white-space:pre;overflow-x:auto;margin:0;{size}"
+    style = f"white-space:pre;overflow-x:auto;margin:0;{SIZE}"
     return f'<pre style="{style}" tabindex="0">{clean(words)}</pre>'

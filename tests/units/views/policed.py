@@ -1,4 +1,4 @@
-"""Clusters with policies for the pictures: small ones, large ones, large ones are made once."""
+"""Clusters with policies for the pictures: small ones, and large ones that are made once."""
 
 from __future__ import annotations
 
