@@ -178,7 +178,7 @@ spec: {{type: ExternalName, externalName: {}}}
 """
 CHOICES = ("page", "404", "certificate", "no address", "refused", "timeout")
 CASES = {  # letter: (the Service's name, what it says, the URL that is called)
-    "a": ("card", "api.stripe.com", "http://card/"),
+    "a": ("files", "shop.example", "http://files/"),
     "b": ("till", "payments.pay.svc.cluster.local", "http://till:8443/"),
     "c": ("till", "payments.pay", "http://till:8443/"),
     "d": ("card", "203.0.113.9", "http://card/"),
@@ -388,7 +388,7 @@ LESSON = Lesson(
         Exercise(
             "L09-3",
             hints=(
-                "compare the rows of L09-42 with the full name of the Service.",
+                "compare the rows of L09-43 with the full name of the Service.",
                 "which word did the file in the old pod add, and which one does the new pod add?",
                 '`kubectl(lab, "get services -A")` shows where the Service lives. Write as much of'
                 " its name as a stranger needs.",
