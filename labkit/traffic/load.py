@@ -211,37 +211,42 @@ def load(
     """
     from labkit.traffic.arrivals import Pace, uniforms
 
-    stages = [Stage(*time) for time in sorted(times, key=lambda time: time[0])]
+    stages = _stages(times, demand)
     places = _places(stages[0].state, source, namespace)
     pace = Pace(uniforms(seed, demand.clients) / demand.rate, demand.rate)
     edges = [demand.seconds * k / SPANS for k in range(SPANS + 1)]
+    ends: list[list[str]]
     if demand.chooses == "node":
         ways = [[way(s, p, target, namespace) for p in places] for s in stages]
         ends = [[e for w in row for e in w.ends] for row in ways]
-        number = _numbered(ends)
-        made = _connected(stages, ways, number, pace, demand, seed)
-        requests, opened = _counts(made, pace, edges, len(number))
+        made = _connected(stages, ways, _numbered(ends), pace, demand, seed)
+        requests, opened = _counts(made, pace, edges, len(_numbered(ends)))
     else:
         # The proxy stands on a node, as many ingress controllers do.
         holder = places[0] if demand.chooses == "client" else _node(stages[0].state)
-        lists = [listed(s, holder, target, namespace) for s in stages]
-        ends, number = [list(x) for x in lists], _numbered(lists)
-        requests, opened = _in_turn(stages, lists, number, pace, edges, demand)
+        ends = [list(listed(s, holder, target, namespace)) for s in stages]
+        requests, opened = _in_turn(stages, ends, _numbered(ends), pace, edges, demand)
+    there = [_there(stages, ends, end, demand.seconds) for end in _numbered(ends)]
     return Load(
         source=source,
         target=target,
         demand=demand,
-        ends=tuple(number),
+        ends=tuple(_numbered(ends)),
         requests=tuple(tuple(row) for row in requests.tolist()),
         opened=tuple(opened),
-        since=tuple(min(_there(stages, ends, end, demand.seconds))[0] for end in number),
-        until=tuple(max(_there(stages, ends, end, demand.seconds))[1] for end in number),
-        changes=tuple(
-            now.start
-            for before, now in pairwise(stages)
-            if (before.state, before.network) != (now.state, now.network)
-        ),
+        since=tuple(spans[0][0] for spans in there),
+        until=tuple(spans[-1][1] for spans in there),
+        changes=tuple(now.start for then, now in pairwise(stages) if now.differs(then)),
     )
+
+
+def _stages(times: Sequence[tuple[float, State, Network]], demand: Demand) -> list[Stage]:
+    """The stages in order; CommandError for one that begins outside the run."""
+    outside = [start for start, *_ in times if not 0 <= start < demand.seconds]
+    if outside:
+        run = f"give a second from 0 to below {demand.seconds:g}"
+        raise CommandError(f"load: after second {outside[0]:g}: {run}")
+    return [Stage(*time) for time in sorted(times, key=lambda time: time[0])]
 
 
 def _places(state: State, source: str, namespace: str) -> tuple[str, ...]:

@@ -32,6 +32,10 @@ class Stage(msgspec.Struct, frozen=True):
     state: State
     network: Network
 
+    def differs(self, other: Stage) -> bool:
+        """Whether anything changed, in the objects or in the tables."""
+        return self.state is not other.state or self.network is not other.network
+
     def pod(self, end: str) -> str:
         """The own name of the pod that goes by this title; a title may change, this does not."""
         names = {title_of(self.state, p): _full(p) for p in self.state.list(Pod)}

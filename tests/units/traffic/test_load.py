@@ -225,6 +225,18 @@ def test_a_mistake_is_told_with_its_cure(how, says):
         shop().load(**(places | how))
 
 
+@pytest.mark.parametrize("second", [-1, 60])
+def test_a_change_outside_the_run_is_a_mistake(second):
+    lab = shop()
+    with pytest.raises(LabError, match="give a second from 0 to below 60"):
+        lab.load(*BACKEND, after={second: lab})
+
+
+def test_a_stage_without_a_change_is_none():
+    lab = shop()
+    assert lab.load(*BACKEND, after={30: lab.fork()}).changes == ()
+
+
 WORDS = {
     (): "8 clients, 10 requests a second each; connections that never end",
     ("max_age", 5): "8 clients, 10 requests a second each; connections that end at an age of 5 s",
