@@ -51,7 +51,7 @@ def queries(found: Resolution | Sequence[Resolution]) -> Figure:
     names = tuple(dict.fromkeys(mark.name for mark in marks))
     kept = tuple(m for m in _memories(lookups, first) if m.name in names)
     said = ", ".join(dict.fromkeys(r.name for r in lookups))
-    title = f"Questions for {said}."
+    title = f"Questions for {said.rstrip('.')}."
     words = twin(lookups, first, marks, kept)
     lanes = names[:MOST]
     body = _drawn(lanes, marks, kept, len(names) - len(lanes))
