@@ -205,6 +205,16 @@ def hairpin_off(place: str) -> Fault:
     return Fault(name=f"{place}: hairpin mode is off", place=place, change=change)
 
 
+def rebuilt(place: str) -> Fault:
+    """The machine was set up anew with the bridge plugin's own defaults, not with flannel's.
+
+    Source: CNI plugins `bridge`, whose `hairpinMode` is false if the configuration is silent;
+    flannel's ConfigMap `kube-flannel-cfg` says true.
+    """
+    off = hairpin_off(place)
+    return Fault(name=f"{place}: rebuilt last night", place=place, change=off.change)
+
+
 # --- switches of the kernel --------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import ceil
 
+from labkit.proxy import MODES
 from labkit.traffic.branches import tree
 from labkit.traffic.spread import spread as counted
 from labkit.views.figure import Figure, figure
@@ -44,12 +45,14 @@ def spread(
 ) -> Figure:
     """What a node's choice makes of 10, 100 and 1000 connections to `target`.
 
-    Pods are called by the last letters of their names. Dice are seeded: each run begins anew.
+    Pods are called by the last letters of their names. Dice are seeded, by the mode too: each
+    run begins anew.
     """
     found = tree(lab.state, lab.network, target, node)
+    own = seed + list(MODES).index(found.mode)
     runs = {
         f"{many} connections": {
-            title.rpartition("-")[2]: n for title, n in counted(found, many, seed=seed).items()
+            title.rpartition("-")[2]: n for title, n in counted(found, many, seed=own).items()
         }
         for many in connections
     }
