@@ -123,6 +123,7 @@ class Container(Field, frozen=True):
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     ports: tuple[ContainerPort, ...] = ()
+    startup_probe: Probe | None = None
     readiness_probe: Probe | None = None
     lifecycle: Lifecycle | None = None
     restart_policy: str = ""  # "Always" on an init container makes it a sidecar

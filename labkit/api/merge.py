@@ -31,6 +31,8 @@ _BY_KIND: Mapping[str, Mapping[str, str]] = {
     "ServiceAccount": {"secrets": "name", "imagePullSecrets": "name"},
 }
 
+_RETAINED = {"strategy"}  # `patchStrategy: retainKeys`: what the new manifest leaves out is gone
+
 
 def noted(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The manifest with itself in the annotation that the next apply compares with."""
@@ -69,7 +71,8 @@ def _merge(last: Any, live: Any, new: Any, keys: Mapping[str, str]) -> dict[str,
         if value is None:
             merged.pop(key, None)
         elif isinstance(value, Mapping) and isinstance(live.get(key), Mapping):
-            merged[key] = _merge(before, live[key], value, keys)
+            both = _merge(before, live[key], value, keys)
+            merged[key] = {k: both[k] for k in value if k in both} if key in _RETAINED else both
         elif key in keys and isinstance(value, Sequence) and isinstance(live.get(key), Sequence):
             merged[key] = _merge_list(before or [], live[key], value, keys[key], keys)
         else:

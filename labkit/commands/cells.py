@@ -177,14 +177,17 @@ def slice_endpoints(slice_: EndpointSlice) -> str:
 
 
 def endpoints_text(endpoints: Endpoints) -> str:
-    """Ready addresses with each port."""
+    """Ready addresses with each port; blank while there are pods and none of them is ready.
+
+    Source: `formatEndpoints` in Kubernetes `pkg/printers/internalversion/printers.go`.
+    """
     found = []
     for subset in endpoints.subsets:
         for port in subset.ports:
             found += [_host_port(a.ip, port.port) for a in subset.addresses]
         if not subset.ports:
             found += [a.ip for a in subset.addresses]
-    return some(found) or NONE
+    return some(found) if endpoints.subsets else NONE
 
 
 def _host_port(address: str, port: int) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from labkit.api.core import Node, Pod
+from labkit.api.lifecycle import STARTS, starts_in
 from labkit.api.listens import listening
 from labkit.api.state import Event, Key, State
+from labkit.api.times import seconds
 from labkit.errors import CommandError
 from labkit.kernel.netns import Network
 from labkit.proxy import service_ports
@@ -52,13 +54,9 @@ class Shot:
 
     def __init__(self, past: Past, at: float, delays: Mapping[str, float]) -> None:
         moment = past.at(at)
-        self.at, self.state, self.faults = at, moment.state.at_time(at), moment.faults
+        self.at, self.written, self.faults = at, moment.state, moment.faults
+        self.state = moment.state.at_time(at)
         self.then = {node: past.at(at - late).state for node, late in delays.items()}
-
-    def key(self) -> object:
-        """Equal for two ticks whose networks are the same."""
-        rules = tuple((node, service_ports(state)) for node, state in self.then.items())
-        return _ground(self.state), rules, self.faults
 
 
 class Film:
@@ -82,9 +80,22 @@ class Film:
         clock = (self.first + i * step for i in range(count + 1))
         self.shots = tuple(Shot(past, at, self.delays) for at in clock)
         self._networks: dict[object, Network] = {}
+        self._numbers: dict[object, int] = {}
+        self._seen: dict[object, int] = {}
+
+    def _number(self, state: State, compute: Callable[[State], object]) -> int:
+        """The same number for all states of which `compute` says the same."""
+        place = id(state), compute
+        if place not in self._seen:
+            found = state.cached(compute)
+            self._seen[place] = self._numbers.setdefault(found, len(self._numbers))
+        return self._seen[place]
 
     def network(self, shot: Shot) -> Network:
-        key = shot.key()
+        """Computed once for all ticks that have the same one."""
+        ground = self._number(shot.written, _ground), _silent(shot.written, shot.at)
+        rules = tuple(self._number(state, service_ports) for state in shot.then.values())
+        key = ground, rules, shot.faults
         if key not in self._networks:
             self._networks[key] = faulty(lagging(shot.state, shot.then), shot.faults)
         return self._networks[key]
@@ -96,14 +107,28 @@ class Film:
 
 
 def _ground(state: State) -> object:
-    """All of a state that a network is made of, kube-proxy's rules apart."""
+    """All of a state that a network is made of; kube-proxy's rules and the time apart."""
     objects = tuple(id(o) for k, o in state.objects.items() if k.kind in GROUND or k == API_SERVER)
     pods = tuple(
         (
             *(p.namespace, p.name, p.spec.node_name, p.addresses, p.status.phase),
-            listening(p, state.now),
+            listening(p),
             *sorted(p.labels.items()),
         )
         for p in state.list(Pod)
     )
     return objects, pods
+
+
+def _silent(state: State, now: float) -> tuple[str, ...]:
+    """The pods whose programs have not begun to listen."""
+    starts: dict[str, float] = state.cached(_starts)
+    return tuple(name for name, start in starts.items() if now < start)
+
+
+def _starts(state: State) -> dict[str, float]:
+    return {
+        f"{p.namespace}/{p.name}": seconds(p.status.start_time) + starts_in(p)
+        for p in state.list(Pod)
+        if STARTS in p.annotations and p.status.start_time
+    }

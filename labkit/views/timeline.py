@@ -241,4 +241,5 @@ def _told(found: Timeline, life: Life) -> str:
 
 
 def _span(found: Timeline, first: int, last: int) -> str:
-    return f"{found.ticks[first].at:g}-{found.ticks[last].at:g} s"
+    a, b = found.ticks[first].at, found.ticks[last].at
+    return f"at {a:g} s" if first == last else f"{a:g}-{b:g} s"

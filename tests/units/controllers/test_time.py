@@ -17,6 +17,8 @@ HOOK = {"preStop": {"sleep": {"seconds": 5}}}
 
 def web(replicas=1, *, kind="Deployment", probe=None, hook=HOOK, starts="0", stops="0", **spec):
     more = {"readinessProbe": probe} if probe else {}
+    if "startup" in spec:
+        more["startupProbe"] = spec.pop("startup")
     more |= {"lifecycle": hook} if hook else {}
     notes = {"labkit.dev/starts-in": starts, "labkit.dev/stops-in": stops}
     template = {"labels": {"app": "web"}, "annotations": notes}
@@ -57,6 +59,14 @@ def test_a_pod_becomes_ready(probe, starts, seconds):
     assert entries(lab) == [(True, True, False)]
 
 
+def test_a_startup_probe_comes_first():
+    lab = cluster(web(startup={**PROBE, "periodSeconds": 5}, probe=PROBE, starts="4"))
+    lab.wait(5)
+    assert entries(lab) == [(False, False, False)]
+    lab.wait(1)
+    assert entries(lab) == [(True, True, False)]
+
+
 def test_ready_without_a_probe_is_not_listening():
     lab = cluster(web(starts="4"))
     assert lab.trace("node/a", "svc/web").outcome == "refused"
@@ -69,6 +79,7 @@ def test_a_probe_on_a_wrong_port_never_passes():
     lab.wait(600)
     assert entries(lab) == [(False, False, False)]
     assert due(lab.state) is None
+    assert str(kubectl(lab, "get endpoints web")).splitlines()[-1].split() == ["web", "10m"]
 
 
 def test_a_cluster_begins_when_its_pods_are_ready():
