@@ -109,9 +109,11 @@ class Grid:
         parts = [text(LEFT - 8, self.top - 8, "from ↓   to →", "s x end")]
         for space, ks in self.spaces:
             x, y = LEFT + self.at[ks[0]], self.top + self.at[ks[0]]
-            parts.append(text(x, 14, fit(space, len(ks) * self.cell + 6, 12), "m b"))
-            low = self.cell / 2 + 4 if self.rows.single else 12
-            parts.append(text(0, y + low, fit(space, 80, 12), "m b"))
+            room = len(ks) * self.cell
+            if room >= 20:  # else the name would run into its neighbour's; the lists have it
+                low = self.cell / 2 + 4 if self.rows.single else 12
+                parts.append(text(x, 14, fit(space, room + 6, 12), "m b"))
+                parts.append(text(0, y + low, fit(space, 80, 12), "m b"))
             parts += map(self._row, ks) if self.rows.single else self._stems(ks)
             parts += map(self._column, ks) if self.rows.single else []
         return "".join(parts)
