@@ -2,9 +2,10 @@
 
 A connection that is already known is turned by its conntrack entry. *The lab simplifies*: the
 entry does so where NAT sits; IPVS has a table of its own beside it and acts at INPUT, OUTPUT
-and FORWARD.
+and FORWARD. A persistent client is forgotten `persistent` seconds after its last new connection;
+the kernel keeps it while one of its connections lives, and looks once a minute.
 
-Source: Linux net/netfilter/ipvs/ip_vs_{core,sched,rr,lc,wlc,sed,nq,sh,dh}.c, ipvsadm(8).
+Source: Linux net/netfilter/ipvs/ip_vs_{core,conn,sched,rr,lc,wlc,sed,nq,sh,dh}.c, ipvsadm(8).
 """
 
 from __future__ import annotations

@@ -15,11 +15,12 @@ from labkit.api.core import (
     SessionAffinityConfig,
 )
 from labkit.kernel.dice import SeededDice
+from labkit.kernel.outcomes import outcomes
 from labkit.proxy import service_ports
 from labkit.proxy.health import health_answer
 from labkit.proxy.services import Endpoint, ServicePort
 from labkit.proxy.stale import without_stale
-from labkit.traffic.connect import connect
+from labkit.traffic.connect import asked, connect
 from labkit.traffic.program import program
 from tests.clusters import node, pod, service, slice_of, state_of
 
@@ -82,6 +83,40 @@ def test_affinity_same_client_sticks(mode):
 def test_affinity_expires(mode):
     pairs = answers(mode, (0,), (61,))
     assert {second for first, second in pairs if first == "10.244.1.5"} > {"10.244.1.5"}
+
+
+# Seconds of connections under an affinity of 60 s -> those at which the client was forgotten.
+FORGOTTEN = {
+    "within the time": ((0, 60), ()),
+    "after it": ((0, 61), (61,)),
+    "each connection sets the clock back": ((0, 50, 100, 160), ()),
+    "the pause counts, not the age": ((0, 50, 111, 112), (111,)),
+    "twice": ((0, 100, 130, 191), (100, 191)),
+}
+
+
+@pytest.mark.parametrize("mode", ["iptables", "nftables", "ipvs", "ebpf"])
+@pytest.mark.parametrize(("times", "forgotten"), FORGOTTEN.values(), ids=FORGOTTEN)
+def test_each_list_of_clients_forgets_in_its_time(mode, times, forgotten):
+    """`recent`, sets with a timeout, persistence, and the map of eBPF: what the walk finds in it.
+
+    One that is remembered has one end, a new one three; IPVS has one always, the next in turn.
+    """
+    client, found, last = Client(sticky(mode)), [], ""
+    for now in times:
+        ends = walked_ends(client, now)
+        known = ends == {last} if mode == "ipvs" else len(ends) == 1
+        found += [now] if last and not known else []
+        last = client.at(now)
+    assert tuple(found) == forgotten
+
+
+def walked_ends(client, now):
+    """The addresses that a new connection may get at `now`."""
+    question = asked(client.state, program(client.state), "pod/client", "10.96.10.20:80", sport=1)
+    start, table = question.spot.netns, program(client.state)
+    ways = outcomes(table, start, question.packet, client.conntrack, now)
+    return {str(trace.packet.dst) for _, trace in ways}
 
 
 @both
