@@ -68,7 +68,7 @@ def look_up(terminal: Terminal, name: str) -> Named | None:
         word = name if name == "outside" else f"node/{name}"
         address = resolve_target(state, word, protocol="ICMP").address
         return Named(address, f"# {name} is {address}: a word of the lab, no name in DNS")
-    if terminal.spot.netns in ("router", "switch"):
+    if terminal.spot.netns in ("router", "switch", "lb"):
         return Named(ip_address(name)) if address_text(name) else None
     found = terminal.lab.resolve(terminal.full_place, name)
     to = found.addresses
@@ -78,7 +78,7 @@ def look_up(terminal: Terminal, name: str) -> Named | None:
 def connect(terminal: Terminal, to: Named, port: int | None, protocol: Protocol) -> Connection:
     """A connection of the lab from this place; `port` None is for ping."""
     target = str(to.address) if port is None else endpoint(to.address, port)
-    if terminal.spot.netns in ("router", "switch"):
+    if terminal.spot.netns in ("router", "switch", "lb"):
         raise CommandError(f"{terminal.place}: start connections from a pod, a node or outside")
     return terminal.lab.connect(terminal.full_place, target, protocol=protocol)
 

@@ -49,4 +49,5 @@ def _cell(balancer: Balancer, name: str) -> str:
     cell = balancer.cells.get(name)
     if cell is None:
         return el("span", "not found", class_="s")
-    return el("b", clean(SHORT.get(cell.value, cell.value))) + el("small", clean(cell.says))
+    word = SHORT.get(cell.value, cell.value) if name == "checks" else cell.value
+    return el("b", clean(word)) + el("small", clean(cell.says))

@@ -13,6 +13,8 @@ from tests.browser.lab import OUTPUTS
 from tests.units.views.faulty import REAL
 from tests.units.views.made import MADE, cluster_ip, dropped
 from tests.units.views.shop import CLUSTERS
+from tests.units.views.test_edge import CASES as EDGES
+from tests.units.views.test_edge import pictured
 from tests.units.views.test_load import CASES as LOADS
 from tests.units.views.test_names import CASES as NAMED
 from tests.units.views.test_names import asking, named
@@ -33,6 +35,7 @@ SVGS = {
        for name, case in NAMED.items()},
     **{f"load, {name}": lambda make=make: views.load(make()).svg for name, make in LOADS.items()},
     **{f"spoken, {url}": lambda url=url: views.spoken(requested(url)).svg for url in REQUESTED},
+    **{f"edge, {name}": lambda case=case: pictured(*case[:3]).svg for name, case in EDGES.items()},
     "who asks whom": lambda: views.who_asks(*asking()).svg,
     "system pods": lambda: views.topology(CLUSTERS["shop"](), system=True).svg,
     "compare": lambda: views.compare(cluster_ip(), dropped(), ("before", "after")).svg,

@@ -51,16 +51,26 @@ CASES = {
     "no pod at all": (
         "aws-nlb-instance", "Local", (0, 0, 0),
         "Local: no pod anything; all requests are refused; no pod sees anybody."),
+    "a packet that stays as it was": (
+        "gcp-passthrough", "Local", (4, 1, 0),
+        "Local: frontend-1 1/8, frontend-2 1/8, frontend-3 1/8, frontend-4 1/8, frontend-5 1/2;"
+        " all requests are answered; pods see the client."),
     "no machine": (
         "metallb-l2", "Local", (1, 2, 0),
         "Local: frontend-1 1; all requests are answered; pods see the client."),
 }  # fmt: skip
+
+
+def pictured(who: str, policy: str, counts: tuple[int, ...]):
+    return edge(placed(shop(who), "svc/frontend", counts, policy), "svc/frontend")
+
+
 each = pytest.mark.parametrize(("who", "policy", "counts", "first"), CASES.values(), ids=CASES)
 
 
 @each
 def test_the_twin_begins_with_shares_loss_and_sight(who, policy, counts, first):
-    figure = edge(placed(shop(who), "svc/frontend", counts, policy), "svc/frontend")
+    figure = pictured(who, policy, counts)
     assert figure.twin.splitlines()[0] == first
     assert not DRAWN.search(figure.twin)
     assert all(row.endswith(".") for row in figure.twin.splitlines())
@@ -69,7 +79,7 @@ def test_the_twin_begins_with_shares_loss_and_sight(who, policy, counts, first):
 
 @each
 def test_every_word_and_number_of_the_picture_is_in_the_twin(who, policy, counts, first):
-    figure = edge(placed(shop(who), "svc/frontend", counts, policy), "svc/frontend")
+    figure = pictured(who, policy, counts)
     root = ElementTree.fromstring(figure.svg)
     words = [t.text or "" for t in root.iter("{http://www.w3.org/2000/svg}text")]
     known = (*("client", "load balancer", "nodes, as doors", "pods, and their share"),
@@ -94,7 +104,7 @@ def test_the_shares_are_those_of_outcomes():
 
 
 def test_a_node_that_fails_its_check_is_grey_and_says_so():
-    figure = edge(placed(shop(), "svc/frontend", (1, 0, 0), "Local"), "svc/frontend")
+    figure = pictured("aws-nlb-instance", "Local", (1, 0, 0))
     assert figure.svg.count("unhealthy: left out") == 2 + figure.twin.count("unhealthy: left out")
     assert "node-2: unhealthy: left out; no request comes in by it." in figure.twin
 
