@@ -121,10 +121,14 @@ def _shortest(answer: Mapping[str, object]) -> Judgement:
     if not wrong:
         return Judgement("SOLVED", "six names that work, and none of them has a word too many.")
     letter, (says, belief, words) = next(iter(wrong.items()))
+    return _not_yet(f"{letter}: {says}.", belief, words, [x for x in SIX if x not in wrong])
+
+
+def _not_yet(says: str, belief: str, words: str, right: list[str]) -> Judgement:
+    """What was observed, the belief and its question, and the letters that are right already."""
     looks = f"This looks like {belief}: {words}" if belief else words
-    right = ", ".join(x for x in SIX if x not in wrong)
-    praise = f" Right so far: {right}." if right else ""
-    return Judgement("NOT YET", f"{letter}: {says}. {looks}{praise}", belief)
+    praise = f" Right so far: {', '.join(right)}." if right else ""
+    return Judgement("NOT YET", f"{says} {looks}{praise}", belief)
 
 
 def _wrong_name(
@@ -202,23 +206,17 @@ def came(letter: str) -> str:
 
 
 def _aliases(answer: Mapping[str, object]) -> Judgement:
-    wrong = {}
-    for letter in CASES:
-        given = " ".join(str(answer.get(letter, "")).lower().split())
-        if given != (key := came(letter)):
-            wrong[letter] = (given, key)
+    told = {x: " ".join(str(answer.get(x, "")).lower().split()) for x in CASES}
+    wrong = {letter: given for letter, given in told.items() if given != came(letter)}
     if not wrong:
         return Judgement("SOLVED", "every alias leads where you said, and no further.")
-    letter, (given, key) = next(iter(wrong.items()))
-    belief, words = _alias_belief(letter, given, key)
-    looks = f"This looks like {belief}: {words}" if belief else words
-    right = ", ".join(x for x in CASES if x not in wrong)
-    praise = f" Right so far: {right}." if right else ""
-    says = f'{letter}: you say "{given}"; it ends otherwise. {looks}{praise}'
-    return Judgement("NOT YET", says, belief)
+    letter, given = next(iter(wrong.items()))
+    belief, words = _alias_belief(letter, given)
+    right = [x for x in CASES if x not in wrong]
+    return _not_yet(f'{letter}: you say "{given}"; it ends otherwise.', belief, words, right)
 
 
-def _alias_belief(letter: str, given: str, key: str) -> tuple[str, str]:
+def _alias_belief(letter: str, given: str) -> tuple[str, str]:
     """What a wrong guess says about its author; never the right one."""
     if given not in CHOICES:
         return "", "Choose one of the six."
@@ -344,7 +342,7 @@ def _moved_belief(lab: Cluster, now: str) -> tuple[str, str]:
             "a Service made again at home. Its selector sees one namespace only. Where do the"
             " backend's pods live?"
         )
-    if now == "no such program in pay" or now == "no URL to call":
+    if now in ("no such program in pay", "no URL to call"):
         return "", "The program stays where its owners work, and reads the same variable."
     if "backend.pay" in url_of(lab):
         return "M19", "a name that says its own home in place of the other's. Where is backend?"
