@@ -122,9 +122,9 @@ def words(allowed: Allowed) -> str:
 
 
 def _decision(allowed: Allowed, asked: tuple[Station, ...]) -> str:
-    last = [s for s in asked if s.final]
-    told = [f"{_end(allowed, s.lane)} by {_named(s)}" for s in last]
-    return f"Decided {'; '.join(told)}."
+    told = (f"{_end(allowed, s.lane)}, {_named(s)} decides" for s in asked if s.final)
+    words = "; ".join(told)
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def _named(station: Station) -> str:

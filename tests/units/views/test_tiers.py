@@ -84,7 +84,7 @@ def test_whom_no_policy_selects_passes_no_tier():
 def test_the_twin_names_policy_rule_and_line():
     told = repr(views.tiers(shop("Admin", "Deny").allowed("pod/frontend", "pod/db:5432")))
     assert told.splitlines()[0] == "default/frontend asks default/db, TCP 5432: denied."
-    assert "entering default/db by tier Admin (guardrail, rule 1)." in told
+    assert "entering default/db, tier Admin (guardrail, rule 1) decides." in told
     assert (
         "5. Entering default/db, Admin: guardrail rule 1 (line 10): Deny, matches line 12" in told
     )
