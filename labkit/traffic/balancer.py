@@ -117,8 +117,17 @@ def _failing(
     number = port.health_check_node_port
     if number is None:
         return frozenset()
-    asked = {v.name: health_answer(service_ports(state), number, v.name) for v in nodes}
+    mine = state.cached(_checked)[number]
+    asked = {v.name: health_answer(mine, number, v.name) for v in nodes}
     return frozenset(name for name, answer in asked.items() if answer and answer.status != 200)
+
+
+def _checked(state: State) -> Mapping[int, list[ServicePort]]:
+    """Health check node port -> the ports of its Service."""
+    found: dict[int, list[ServicePort]] = {}
+    for port in service_ports(state):
+        found.setdefault(port.health_check_node_port or 0, []).append(port)
+    return found
 
 
 # --- the machine ----------------------------------------------------------------------------
