@@ -16,6 +16,7 @@ from labkit.policy.ends import address_end, pod_end
 from labkit.policy.matcher import DEFAULT, Flow, judge
 from labkit.policy.parts import rules_of
 from labkit.policy.reach import Reach
+from labkit.policy.tier_sides import networks
 
 if TYPE_CHECKING:
     import pandas
@@ -102,6 +103,7 @@ def blocks_of(state: State) -> tuple[Block, ...]:
     A block whose every address is cut out, or belongs to a pod or a node, is left out.
     """
     named = {net for policy in state.list(NetworkPolicy) for net in _named(policy)}
+    named |= {ip_network(text, strict=False) for text in networks(state)}
     nets = sorted({*named, *EVERYWHERE}, key=lambda net: (net.version, net.prefixlen, net))
     found = []
     for net in nets:

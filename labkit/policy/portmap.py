@@ -18,6 +18,7 @@ from labkit.policy.matcher import DEFAULT
 from labkit.policy.reach import Reach, reachability
 from labkit.policy.reading import Reading
 from labkit.policy.spans import LAST, Span, spans
+from labkit.policy.tier_sides import ports_asked
 
 if TYPE_CHECKING:
     import pandas
@@ -121,7 +122,8 @@ def port_map(state: State, *, system: bool = False, reading: Reading = DEFAULT) 
 
     `system` counts the pods of the system's namespaces too.
     """
-    groups = spans(state.list(NetworkPolicy), state.list(Pod), reading)
+    more = ports_asked(state)
+    groups = spans(state.list(NetworkPolicy), state.list(Pod), reading, more)
     reaches = [
         reachability(state, group[0].first, group[0].protocol, system=system, reading=reading)
         for group in groups

@@ -16,7 +16,6 @@ from labkit.api.networking import (
 )
 from labkit.api.state import State
 from labkit.policy import tier_sides
-from labkit.policy.ends import pod_end
 from labkit.policy.index import Bits, Index, bits
 from labkit.policy.matcher import block_contains, named_ports, policy_types
 from labkit.policy.reading import Reading
@@ -37,6 +36,7 @@ class Sides:
         self.state, self.port, self.protocol, self.reading = state, port, protocol, reading
         self.policies = state.list(NetworkPolicy)
         self._blocks: dict[IPBlock, Bits] = {}
+        self._of_port: dict[NetworkPolicyPort, Bits] = {}
         self.blocks = tuple(dict.fromkeys(_blocks(self.policies)))
         self.of_network: dict[str, Bits] = {}
         self.networks = tier_sides.networks(state)
@@ -131,6 +131,11 @@ class Sides:
         return reduce(or_, (self._covered(port) for port in ports), 0)
 
     def _covered(self, port: NetworkPolicyPort) -> Bits:
+        if port not in self._of_port:
+            self._of_port[port] = self._listening(port)
+        return self._of_port[port]
+
+    def _listening(self, port: NetworkPolicyPort) -> Bits:
         if port.protocol != self.protocol:
             return 0
         if port.port is None:
@@ -150,8 +155,7 @@ class Sides:
     def _in_block(self, pod: Pod, block: IPBlock) -> bool:
         if self._is_pod(pod) and not self.reading.ipblock_pods:
             return False
-        addresses = pod_end(self.state, pod, self.reading).addresses
-        return any(block_contains(block, address, self.reading) for address in addresses[:1])
+        return any(block_contains(block, a, self.reading) for a in pod.addresses[:1])
 
     def holding(self, holds: Callable[[Pod], bool]) -> Bits:
         """The classes whose first pod, and so whose every pod, has a property."""

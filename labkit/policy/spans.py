@@ -32,14 +32,19 @@ class Span(msgspec.Struct, frozen=True, order=True):
 
 
 def spans(
-    policies: Iterable[NetworkPolicy], pods: Iterable[Pod], reading: Reading
+    policies: Iterable[NetworkPolicy],
+    pods: Iterable[Pod],
+    reading: Reading,
+    more: Iterable[NetworkPolicyPort] = (),
 ) -> tuple[tuple[Span, ...], ...]:
     """All ports of all protocols, cut where a rule begins or ends, in groups with one answer.
 
     The first span of a group speaks for all of it: the same ports of rules cover them, and a
-    port's name that some pod uses for a number leaves that number alone in its group.
+    port's name that some pod uses for a number leaves that number alone in its group. `more`
+    are ports that others than these policies ask for.
     """
-    asked = tuple(dict.fromkeys(p for x in policies for rule in rules_of(x) for p in rule.ports))
+    own = (p for x in policies for rule in rules_of(x) for p in rule.ports)
+    asked = tuple(dict.fromkeys((*own, *more)))
     names = numbers_of_names(asked, tuple(pods), reading)
     groups: dict[object, list[Span]] = {}
     for protocol in get_args(PortProtocol):

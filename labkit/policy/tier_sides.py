@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from labkit.api.cluster_policy import ClusterNetworkPolicy, ClusterPeer, ClusterRule
-from labkit.api.core import Node, Pod
+from labkit.api.core import Node, Pod, PortProtocol
+from labkit.api.networking import NetworkPolicyPort
 from labkit.api.state import State
 from labkit.policy.cluster_rules import (
     Direction,
@@ -131,6 +132,19 @@ def port_names(state: State) -> set[str]:
     """Every port name that a rule of any tier names."""
     named = (p.destination_named_port for rule in _all(state) for p in rule.protocols)
     return {name for name in named if name}
+
+
+def ports_asked(state: State) -> tuple[NetworkPolicyPort, ...]:
+    """Every port that a rule of any tier names, a name with each protocol."""
+    protocols: tuple[PortProtocol, ...] = get_args(PortProtocol)
+    return tuple(
+        dict.fromkeys(
+            as_port(asked, protocol)
+            for rule in _all(state)
+            for asked in rule.protocols
+            for protocol in protocols
+        )
+    )
 
 
 def _all(state: State) -> Iterator[ClusterRule]:

@@ -38,7 +38,7 @@ def named(state: State) -> dict[str, Pod]:
 @settings(max_examples=40)
 @given(RANDOMS, st.sampled_from(["TCP", "UDP", "SCTP"]), st.integers(1, 65535))
 def test_the_map_answers_for_every_port_as_the_matcher_does(dice, protocol, any_port):
-    state = cluster(dice)
+    state = cluster(dice, tiers=dice.choice([0, 4]))
     found, pods = port_map(state), named(state)
     ends = {name: pod_end(state, pod, DEFAULT) for name, pod in pods.items()}
     for source in found.pods:
@@ -61,7 +61,7 @@ def test_the_map_counts_what_it_shows(dice):
 @settings(max_examples=40)
 @given(RANDOMS, st.ip_addresses(v=4))
 def test_each_address_outside_is_judged_like_its_block(dice, address):
-    state = cluster(dice)
+    state = cluster(dice, tiers=dice.choice([0, 4]))
     far = address_end(state, address, DEFAULT)
     if far.pod or far.node:
         return
@@ -100,7 +100,7 @@ def without(state: State, policies: tuple[NetworkPolicy, ...]) -> State:
 @settings(max_examples=60)
 @given(RANDOMS)
 def test_idle_rules_can_all_go_at_once(dice):
-    state = cluster(dice, policies=6)
+    state = cluster(dice, policies=6, tiers=dice.choice([0, 4]))
     policies = tuple(state.list(NetworkPolicy))
     less = without(state, policies)
     assert port_map(less).frame().equals(port_map(state).frame())
