@@ -24,7 +24,7 @@ from labkit.traffic.connect import connect
 
 SERVER_SIDE = {"uid", "resourceVersion", "creationTimestamp", "generation", LAST_APPLIED}
 MOST_PAIRS = 2500  # above it, reachability is not compared
-MOST_ROWS = 4  # of one side of a table, in the text
+MOST_ROWS = 3  # of one side of a table, in the text
 PRINTERS: Mapping[str, Callable[[Netns], str]] = {
     "ip addr": text.ip_addr,
     "ip route": text.ip_route,

@@ -71,9 +71,11 @@ def _html(asked: list[Fact], rows: list[tuple[str, str]]) -> str:
     if not rows:
         return told
     head = "<thead><tr><th scope='col' style='width:12%'>release</th><th scope='col'>what</th></tr>"
-    body, last = [], ""
+    by_release: dict[str, list[str]] = {}
     for release, what in rows:
-        name = release if release != last else ""
-        last = release
-        body.append(f"<tr><th scope='row'><b>{name}</b></th><td>{clean(what)}</td></tr>")
+        by_release.setdefault(release, []).append(clean(what))
+    body = (
+        f"<tr><th scope='row'><b>{release}</b></th><td>{'<br>'.join(what)}</td></tr>"
+        for release, what in by_release.items()
+    )
     return f"{told}<table class='releases'>{head}</thead><tbody>{''.join(body)}</tbody></table>"

@@ -71,7 +71,7 @@ def _run(name: str, counts: Counts, x: float, y: float, wide: float) -> str:
     at = x + NAME + room * share / most
     low = y + HEAD + PITCH * len(counts) - 3
     tops = [(y + HEAD + PITCH * i, pod, n) for i, (pod, n) in enumerate(counts.items())]
-    parts = [spans(x, y + 15, (name, "b"), (f"  equal share {_plain(share)}", "s"))]
+    parts = [spans(x, y + 15, (name, "b"), (f"  equal: {_plain(share)}", "s"))]
     for top, pod, n in tops:
         parts.append(text(x + NAME - 8, top + 12.5, fit(pod, NAME - 8), "m end"))
         parts.append(rect(x + NAME, top, room * n / most, BAR, "go"))

@@ -74,7 +74,7 @@ def _seen(lab: Cluster, source: str, target: str, protocol: Protocol) -> str:
 
 def _table(title: str, lines: list[Line]) -> str:
     heads = "".join(f"<th scope='col' style='width:16%'>{mode}</th>" for mode in MODES)
-    head = f"<thead><tr><th scope='col'>what is tried</th>{heads}</tr></thead>"
+    head = f"<thead><tr><th scope='col' style='width:36%'>what is tried</th>{heads}</tr></thead>"
     rows = "".join(map(_row, lines))
     caption = f"<p class='verdict'><b>{clean(title)}</b></p>"
     return f"{caption}<table class='modes'>{head}<tbody>{rows}</tbody></table>"
