@@ -10,6 +10,7 @@ Source: CoreDNS `plugin/metrics/README.md`, `plugin/cache/metrics.go`,
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import groupby
 from typing import NamedTuple
 
@@ -52,7 +53,9 @@ MONITORED = frozenset((
 """Types with a label of their own; all others count as `other`."""
 
 
+@lru_cache(maxsize=1 << 12)
 def series(name: str, **labels: str) -> Series:
+    """The counter of that name and these labels."""
     return Series(name, tuple(sorted(labels.items())))
 
 

@@ -12,20 +12,16 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-from dnslib import AAAA, CNAME, EDNS0, NS, PTR, QTYPE, RCODE, RR, SOA, SRV, TXT, A, DNSRecord
-from dnslib.dns import DNSError
-
 from labkit.api.core import Pod
 from labkit.cluster import Cluster
-from labkit.dns.message import Answer, Query, Record
+from labkit.dns.message import Answer, Query
 from labkit.dns.process import configuration, is_coredns, outside, world_of
 from labkit.dns.server import ask, load
 from labkit.errors import NotFound
+from labkit.serve.wire import read, write
 
 Answers = Callable[[Query], Answer]
 LARGEST = 65535
-SMALLEST = 512  # of a datagram, without EDNS0
-OWN_SIZE = 1232
 MOST_KEPT = 10_000  # answers that are kept packed
 
 
@@ -56,44 +52,9 @@ def wire(answers: Answers, data: bytes, client: str, *, largest: int = 0) -> byt
     Args:
         largest: bytes that fit; 0: as the message's EDNS0 says, else 512.
     """
-    asked = DNSRecord.parse(data)
-    name, type_ = str(asked.q.qname), QTYPE.get(asked.q.qtype, str(asked.q.qtype))
-    answer = answers(Query(name, str(type_), client, asked.header.id))
-    reply = asked.reply(ra=int(answer.ra), aa=int(answer.aa))
-    reply.header.ad = 0
-    reply.header.rcode = getattr(RCODE, answer.rcode)
-    for record in answer.answer:
-        reply.add_answer(packed(record))
-    for record in answer.authority:
-        reply.add_auth(packed(record))
-    for record in answer.additional:
-        reply.add_ar(packed(record))
-    fits = largest or SMALLEST
-    for more in asked.ar:
-        if more.rtype == QTYPE.OPT:
-            fits = largest or max(SMALLEST, more.rclass)
-            reply.add_ar(EDNS0(udp_len=OWN_SIZE))
-    bytes_: bytes = reply.pack()
-    return bytes_ if len(bytes_) <= fits else bytes(reply.truncate().pack())
-
-
-def packed(record: Record) -> RR:
-    """A record in dnslib's form."""
-    words = record.data.split()
-    match record.type:
-        case "A":
-            data = A(record.data)
-        case "AAAA":
-            data = AAAA(record.data)
-        case "CNAME" | "PTR" | "NS":
-            data = {"CNAME": CNAME, "PTR": PTR, "NS": NS}[record.type](record.data)
-        case "SRV":
-            data = SRV(*map(int, words[:3]), words[3])
-        case "SOA":
-            data = SOA(words[0], words[1], tuple(map(int, words[2:])))
-        case _:
-            data = TXT(record.data.strip('"'))
-    return RR(record.name, getattr(QTYPE, record.type), ttl=record.ttl, rdata=data)
+    asked = read(data)
+    answer = answers(Query(asked.name, asked.type, client, asked.id))
+    return write(asked, answer, largest)
 
 
 class NameServer:
@@ -163,7 +124,7 @@ class NameServer:
                         return answer
                     self._kept[key] = answer[2:]
                 return data[:2] + self._kept[key]
-            except (ValueError, struct.error, DNSError):
+            except (ValueError, IndexError, struct.error):
                 return b""
 
     def _serve_tcp(self) -> None:
