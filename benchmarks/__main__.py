@@ -10,14 +10,10 @@ from pathlib import Path
 
 import nbformat
 
-from benchmarks import loads, names, services
+from benchmarks import loads, names, policies, services
 from benchmarks.clusters import workloads
-from benchmarks.policies import pods_and_policies
 from benchmarks.timing import best, show
 from labkit import Cluster, scenario
-from labkit.api.objects import decode
-from labkit.api.state import ClusterConfig, State, key_of
-from labkit.policy.reach import reachability
 
 FIRST_LESSON = next((Path(__file__).parents[1] / "notebooks").glob("L00-*.ipynb"))
 
@@ -68,14 +64,6 @@ def packets() -> None:
     show("one trace across two nodes", once * 1e3, "ms", "under 2")
 
 
-def policies() -> None:
-    for pods, count, wanted in ((1000, 100, "under 100"), (3000, 300, "under 300")):
-        manifests = pods_and_policies(pods, count)
-        state = State(ClusterConfig(), {key_of(o): o for o in map(decode, manifests)})
-        took = best(lambda s=state: reachability(s, 80), runs=3)  # type: ignore[misc]
-        show(f"all pairs of {pods} pods under {count} policies", took * 1e3, "ms", wanted)
-
-
 def notebooks() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.environ["LABKIT_PROGRESS"] = folder
@@ -92,7 +80,7 @@ if __name__ == "__main__":
         clusters,
         packets,
         services.measure,
-        policies,
+        policies.measure,
         names.measure,
         loads.measure,
         notebooks,

@@ -1,9 +1,20 @@
-"""Pods and NetworkPolicies of any number, from a seed: equal arguments give equal manifests."""
+"""What policies cost: pods and policies of any number, from a seed, and all pairs of them."""
 
 from __future__ import annotations
 
+import tracemalloc
 from random import Random
 from typing import Any
+
+import yaml
+from msgspec.structs import replace
+
+from benchmarks.timing import best, show
+from labkit import Cluster
+from labkit.api.networking import NetworkPolicy
+from labkit.api.objects import decode
+from labkit.api.state import ClusterConfig, State, key_of
+from labkit.policy.reach import reachability
 
 APPS = ("web", "api", "cart", "auth", "search", "orders", "mail", "queue", "cache", "db")
 TIERS = ("front", "middle", "back")
@@ -63,3 +74,62 @@ def _policy(n: int, dice: Random, spaces: list[str]) -> dict[str, Any]:
             "ingress": [{"from": dice.choice(peers), "ports": ports}],
         },
     }
+
+
+def tiers(count: int, seed: int = 1) -> list[dict[str, Any]]:
+    """ClusterNetworkPolicies of both tiers; each is about all pods and has three rules."""
+    dice = Random(seed)
+    return [_cluster_policy(n, dice) for n in range(count)]
+
+
+def _cluster_policy(n: int, dice: Random) -> dict[str, Any]:
+    team = {"namespaces": {"matchLabels": {"team": f"team-{dice.randrange(8)}"}}}
+    app = {"pods": {"podSelector": {"matchLabels": {"app": dice.choice(APPS)}}}}
+    ports = [{"tcp": {"destinationPort": {"range": {"start": 80, "end": 90}}}}]
+    spec = {
+        "tier": dice.choice(["Admin", "Baseline"]),
+        "priority": n,
+        "subject": {"namespaces": {}},
+        "ingress": [
+            {"action": "Accept", "from": [team], "protocols": ports},
+            {"action": "Deny", "from": [app]},
+        ],
+        "egress": [{"action": "Pass", "to": [{"networks": ["10.64.0.0/20"]}]}],
+    }
+    return {
+        "apiVersion": "policy.networking.k8s.io/v1alpha2",
+        "kind": "ClusterNetworkPolicy",
+        "metadata": {"name": f"tier-{n}"},
+        "spec": spec,
+    }
+
+
+def _state(manifests: list[dict[str, Any]]) -> State:
+    return State(ClusterConfig(), {key_of(o): o for o in map(decode, manifests)})
+
+
+def measure() -> None:
+    for pods, count, wanted in ((1000, 100, 100), (3000, 300, 300), (10_000, 1000, 2000)):
+        state = _state(pods_and_policies(pods, count))
+        took = best(lambda s=state: reachability(s, 80), runs=3)  # type: ignore[misc]
+        what = f"all pairs of {pods} pods under {count} policies"
+        show(what, took * 1e3, "ms", f"under {wanted}")
+    tracemalloc.start()
+    reachability(State(state.config, state.objects), 80)
+    show("  and their memory at the peak", tracemalloc.get_traced_memory()[1] / 1e6, "MB", "< 100")
+    tracemalloc.stop()
+    show("one of 100 policies changed, 1000 pods", _changed() * 1e3, "ms", "under 30")
+    layered = _state([*pods_and_policies(1000, 100), *tiers(50)])
+    took = best(lambda: reachability(State(layered.config, layered.objects), 80), runs=3)
+    show("  with 50 ClusterNetworkPolicies around them", took * 1e3, "ms", "under 100")
+    text = "---\n".join(map(yaml.safe_dump, pods_and_policies(1000, 100)))
+    took = best(lambda: Cluster.from_manifests(text, cni="calico").port_map(), runs=2)
+    show("1000 pods from YAML to the map of all ports", took, "s", "under 5")
+
+
+def _changed() -> float:
+    """Seconds to answer anew for a state that differs in one policy."""
+    state = _state(pods_and_policies(1000, 100))
+    first = state.list(NetworkPolicy)[0]
+    closed = replace(first, spec=replace(first.spec, ingress=()))
+    return best(lambda: reachability(state.put_all([(key_of(closed), closed)]), 80))
