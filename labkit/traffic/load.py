@@ -3,8 +3,11 @@
 A node chooses a pod once for each connection; the requests that travel on it go where it goes.
 A client that holds the list of pods, or a proxy that reads requests, chooses for each request.
 
+A connection lives as long as its pod, whether or not the pod is still chosen for new ones.
+
 *The lab simplifies*: clients ask at an even pace, answers take no time, and new endpoints are
-known everywhere at once. A client whose connection fails does not try again before the next one.
+known everywhere at once. A pod that leaves closes its connections at once. A client whose
+connection fails does not try again before the next one.
 """
 
 from __future__ import annotations
@@ -100,8 +103,8 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     `ends` are pods in the order in which they came, then what clients saw in place of a pod.
     `requests[i][k]` counts those of `ends[i]` in span k, of which there are SPANS; `opened` the
-    connections of each; `since` and `until` the seconds between which each is there. `changes`
-    are the seconds at which the cluster changed.
+    connections of each; between the seconds `since` and `until` it is given new ones.
+    `changes` are the seconds at which the cluster changed.
     """
 
     source: str
@@ -297,7 +300,7 @@ def _connected(
     done = waiting.where(waiting.at < 0)
     memory = arrivals.Memory()
     for k, (start, end) in enumerate(zip(starts, [*starts[1:], math.inf], strict=True)):
-        there = sorted({number[e] for w in ways[k] for e in w.ends if e not in FAILURES})
+        there = [number[end] for end in number if end in stages[k].living]
         done, again = arrivals.broken(done, pace, start, arrivals.numbers(there))
         waiting = arrivals.joined([waiting, again]).ordered()
         now = waiting.at < end

@@ -36,6 +36,12 @@ class Stage(msgspec.Struct, frozen=True):
         """Whether anything changed, in the objects or in the tables."""
         return self.state is not other.state or self.network is not other.network
 
+    @property
+    def living(self) -> frozenset[str]:
+        """The pods whose connections go on, ready or not: those that run and do not leave."""
+        pods = (p for p in self.state.list(Pod) if p.status.phase == "Running")
+        return frozenset(_full(p) for p in pods if not p.metadata.deletion_timestamp)
+
     def pod(self, end: str) -> str:
         """The own name of the pod that goes by this title; a title may change, this does not."""
         names = {title_of(self.state, p): _full(p) for p in self.state.list(Pod)}

@@ -72,7 +72,8 @@ def rows(found: Load) -> tuple[Row, ...]:
 
 def _row(found: Load, i: int) -> Row:
     first = int(found.since[i] / found.span + 1e-9)
-    last = math.ceil(found.until[i] / found.span - 1e-9)
+    served = [k + 1 for k, n in enumerate(found.requests[i]) if n]  # old connections may go on
+    last = max([math.ceil(found.until[i] / found.span - 1e-9), *served])
     failed = found.ends[i] in FAILURES
     return Row(found.ends[i], found.requests[i], found.opened[i], first, last, failed)
 

@@ -106,6 +106,10 @@ CELLS = (
     "choice",
     "views.compare(near, far, ('inside', 'outside'))",
     "views.counters(lab, near)",
+    "loads = {(n, who): lab.load('pod/frontend', 'svc/backend:80', clients=n, chooses=who)\n"
+    "         for n in (1, 20, 300) for who in ('node', 'proxy')}\n"
+    "dials = views.sliders(['clients', 'who chooses'], {k: views.load(v) for k, v in loads.items()})\n"
+    "dials",
 )
 STORED = {
     "output_type": "execute_result", "execution_count": 1, "metadata": {},
@@ -209,3 +213,22 @@ def test_a_choice_is_made_with_the_keyboard_and_the_kernel_hears_it(opened):
     assert choice.locator(".option.on").count() == 1
     choice.locator("select").select_option("no")
     opened.page.wait_for_selector('.lk.choice[data-value="no"]')
+
+
+def test_sliders_show_the_picture_of_their_values_and_keep_their_height(opened):
+    dials = opened.page.locator(".lk.choice:has(.dials)")
+    slider, select = dials.locator("input"), dials.locator("select")
+    height = dials.bounding_box()["height"]
+    slider.focus()
+    opened.page.keyboard.press("ArrowRight")
+    opened.page.wait_for_selector('.lk.choice[data-value="20, node"]')
+    assert slider.get_attribute("aria-valuetext") == "20"
+    assert "20 clients" in dials.locator(".option.on img").get_attribute("alt")
+    select.focus()
+    opened.page.keyboard.press("ArrowDown")
+    opened.page.wait_for_selector('.lk.choice[data-value="20, proxy"]')
+    assert "a proxy reads requests" in dials.locator(".option.on img").get_attribute("alt")
+    opened.page.keyboard.press("ArrowUp")
+    opened.page.wait_for_selector('.lk.choice[data-value="20, node"]')
+    assert dials.locator(".option.on").count() == 1
+    assert dials.bounding_box()["height"] == height

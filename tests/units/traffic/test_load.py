@@ -250,3 +250,44 @@ WORDS = {
 @pytest.mark.parametrize("how", WORDS)
 def test_a_demand_says_what_it_asks(how):
     assert Demand(**dict([how] if how else [])).words == WORDS[how]
+
+
+# --- other tables ------------------------------------------------------------------------------
+
+DENY = """apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: nobody}
+spec: {podSelector: {matchLabels: {app: backend}}, policyTypes: [Ingress]}
+"""
+
+
+def test_what_a_policy_drops_is_counted_as_no_answer():
+    lab = scenario("shop", cni="calico")
+    closed = lab.fork()
+    closed.apply(DENY)
+    load = lab.load(*BACKEND, after={30: closed}, clients=10, per_connection=1)
+    assert load.totals == {"backend-nhrrn42kln-wrvsg": 3000, "timed out": 3000}
+
+
+def test_connections_to_a_pod_that_is_no_longer_chosen_go_on():
+    lab = shop()
+    other = lab.fork()
+    name = other.list("pods", selector="app=backend")[0].name
+    kubectl(other, f"label pod {name} app=spare --overwrite")
+    load = lab.load(*BACKEND, after={30: other}, clients=30)
+    row = load.requests[load.ends.index(name)]
+    assert row[0] > 0
+    assert row[0] == row[-1]
+    assert load.until[load.ends.index(name)] == 30
+
+
+@each_mode
+def test_a_node_that_may_use_its_own_pods_only_does_so(mode):
+    lab = shop(mode, 3)
+    lab.apply((STICKY % "ClientIP").replace("type:", "internalTrafficPolicy: Local\n  type:"))
+    kubectl(lab, "scale deployment frontend --replicas=4")
+    load = lab.load("deployment/frontend", "svc/backend:80", clients=4, per_connection=1)
+    by_node = {pod.name: pod.spec.node_name for pod in lab.list("pods")}
+    frontends = [by_node[pod.name] for pod in lab.list("pods", selector="app=frontend")]
+    wanted = {end: 600 * frontends.count(by_node[end]) for end in load.ends}
+    assert load.totals == wanted
