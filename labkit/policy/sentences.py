@@ -45,7 +45,7 @@ def _closed(side: Side, flow: Flow, lines: Lines, reading: Reading) -> str:
     if not results:
         names = ", ".join(policy.name for policy in side.policies)
         lacks = "has no" if len(side.policies) == 1 else "have no"
-        return f"{title} {verb}: {names} {lacks} `{side.direction.lower()}` rule"
+        return f"{title} {verb}: {names} {lacks} {side.direction.lower()} rule"
     first = results[0]
     row = next(r for r in rules(side, flow, lines, reading) if _is_of(r, first, side))
     more = len(results) - 1

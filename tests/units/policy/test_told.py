@@ -60,10 +60,10 @@ REASONS = {
                "default/backend does not let it in: p0 rule 1 (line 6): source matches line 6, "
                "port differs: line 6 says TCP 80"),
     "no rule": ((("backend", "ingress: []"),), "default/db", "default/backend", 80,
-                "default/backend does not let it in: p0 has no `ingress` rule"),
+                "default/backend does not let it in: p0 has no ingress rule"),
     "both ends": ((("backend", "ingress: []"), ("db", DENY)), "default/db", "default/backend", 80,
-                  "default/db may not send it: p1 has no `egress` rule; "
-                  "default/backend does not let it in: p0 has no `ingress` rule"),
+                  "default/db may not send it: p1 has no egress rule; "
+                  "default/backend does not let it in: p0 has no ingress rule"),
     "the nearest of two policies": (
         (("backend", "ingress: [{ports: [{port: 1}]}]"), ("backend", FRONT)),
         "default/frontend", "default/backend", 8080,
@@ -90,7 +90,7 @@ def test_a_difference_names_what_decides_now():
     assert told[2] == ("opened  default/frontend to default/backend: p0 rule 1 (line 6) lets it in")
     assert told[0] == (
         "closed  default/backend to default/frontend: "
-        "default/frontend does not let it in: p1 has no `ingress` rule"
+        "default/frontend does not let it in: p1 has no ingress rule"
     )
     assert len(told) == 5
     assert before.reachability(80).diff(before.reachability(80)) == ()

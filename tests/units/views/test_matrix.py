@@ -160,7 +160,7 @@ def test_a_field_sends_no_sentences_and_asks_the_kernel():
     widget = matrix(reach(strangers(DENY)))
     assert widget.sentences == []
     widget.value = "pay/payments to default/app-7"
-    assert widget.asked[widget.value].endswith("deny has no `ingress` rule.")
+    assert widget.asked[widget.value].endswith("deny has no ingress rule.")
 
 
 def test_a_packet_that_finds_no_listener_is_refused_although_it_is_allowed():
