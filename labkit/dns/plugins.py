@@ -180,7 +180,7 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
         seconds = self._seconds(answer, kind)
         hidden = zone_of(query.key, self.no_success if kind == "success" else self.no_denial)
         if hidden:
-            next_.did(f"keeps no {kind} of {hidden}")
+            next_.did(f"keeps no {WHAT[kind]} of {hidden}")
         elif seconds > 0:
             next_.did(f"keeps {answer.text} for {seconds} s")
             next_.visit.kept[key] = Kept(answer, next_.visit.now, seconds)
@@ -194,6 +194,9 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
         if kind == "success":
             return min(max(least, self.shortest), self.longest)
         return min(max(least, self.shortest_no), self.longest_no)
+
+
+WHAT = {"success": "answers", "denial": "denials", "failure": "failures"}
 
 
 def _kind(answer: Answer) -> str:

@@ -18,7 +18,7 @@ Kind = Literal["answered", "no such name", "no record of this type", "no answer"
 KINDS: tuple[Kind, ...] = ("answered", "no such name", "no record of this type", "no answer")
 
 LEFT, RIGHT, COUNT = 322.0, 640.0, 706.0  # px: the first second, the last one, the counts
-TOP, LANE, FOOT = 40.0, 34.0, 66.0
+TOP, LANE, FOOT = 40.0, 34.0, 74.0
 MOST = 10  # names that are drawn
 
 
@@ -156,7 +156,7 @@ def _drawn(
     body += [_stand(m, place[m.name], LEFT + m.second * per) for m in marks if m.name in place]
     if hidden:
         body.append(text(12, low + 16, f"and {hidden} more names", "s x"))
-    return [*body, _key(low + 46)]
+    return [*body, _key(low + 54)]
 
 
 def _lane(name: str, y: float, marks: Sequence[Mark]) -> str:
@@ -197,14 +197,16 @@ def _sign(x: float, y: float, kind: Kind, *, remembered: bool = False) -> str:
 
 
 def _ticks(seconds: Sequence[float], per: float, low: float) -> list[str]:
-    """A rule for each second; a number that would touch the one before is left out."""
-    parts, free = [], 0.0
+    """A rule for each second; a number that would touch the one before stands lower."""
+    parts, free = [], [0.0, 0.0]
     for second in seconds:
         x, words = LEFT + second * per, f"{second:g} s"
-        parts.append(line(f"M{x:g} {TOP - 6:g}V{low + 4:g}", "hair"))
-        if x - mono(words) / 2 > free:
-            parts.append(text(x, low + 17, words, "m x mid"))
-            free = x + mono(words) / 2 + 4
+        half = mono(words) / 2
+        row = 0 if x - half > free[0] else 1
+        parts.append(line(f"M{x:g} {TOP - 6:g}V{low + 4 + 13 * row:g}", "hair"))
+        if x - half > free[row]:
+            parts.append(text(x, low + 17 + 13 * row, words, "m x mid"))
+            free[row] = x + half + 8
     return parts
 
 
@@ -220,6 +222,6 @@ def _key(y: float) -> str:
     )
     for kind, remembered, words in names:
         parts.append(_sign(x, y - 4, kind, remembered=remembered) + text(x + 10, y, words, "s x"))
-        x += 30 + len(words) * 6.2
+        x += 34 + len(words) * 6.2
     parts.append(rect(x - 4, y - 9, 22, 10, "go-tint", "line", rx=2))
     return "".join([*parts, text(x + 24, y, "remembered", "s x")])

@@ -32,7 +32,7 @@ def test_each_question_of_a_lookup_has_its_own_chain(lab):
         "api.stripe.com.default.svc.cluster.local. A is answered by kubernetes: NXDOMAIN."
     )
     assert rows(first)[3:] == [
-        "cache: keeps no denial of cluster.local.",
+        "cache: keeps no denials of cluster.local.",
         "kubernetes: answers NXDOMAIN.",
         "loop: not reached.",
         "forward: not reached.",
