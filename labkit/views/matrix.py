@@ -41,9 +41,13 @@ def matrix(reach: Reach, before: Reach | None = None) -> Matrix:
 def picture(reach: Reach, before: Reach | None = None) -> Figure:
     """The same without a hand on it."""
     grid = Grid(table(reach, [before] if before else []))
+    return drawn(grid, reach, before, words(reach, before))
+
+
+def drawn(grid: Grid, reach: Reach, before: Reach | None, twin: str) -> Figure:
     body = (grid.bands(), grid.labels(), cells(grid, reach, before), key(grid, reach, before))
     title = "Before and after." if before else "Who may connect to whom."
-    return figure(title, words(reach, before), height(grid, reach), *body)
+    return figure(title, twin, height(grid, reach), *body)
 
 
 def height(grid: Grid, reach: Reach) -> float:

@@ -8,10 +8,11 @@ import msgspec
 
 from labkit.errors import CommandError, LabError
 from labkit.policy.reach import Reach
+from labkit.policy.sentences import sentence
 from labkit.traffic.connect import connect
 from labkit.traffic.program import program
 from labkit.views.grid import LEFT, Grid, table
-from labkit.views.matrix import cells, enforced, height, key, picture, words
+from labkit.views.matrix import cells, drawn, enforced, height, key, words
 from labkit.views.svg import clean, el
 
 if TYPE_CHECKING:
@@ -60,9 +61,11 @@ def board(
     shown = first or sheets[0].name
     start = next(sheet for sheet in sheets if sheet.name == shown)
     all_ = [sheet.reach for sheet in sheets] + ([before] if before else [])
-    grid = Grid(table(start.reach, all_))
+    grids = {sheet.name: Grid(table(sheet.reach, all_)) for sheet in sheets}
+    twins = {sheet.name: words(sheet.reach, before) for sheet in sheets}
+    grid = grids[shown]
     sentences: dict[str, int] = {}
-    told = [_sent(sheet, all_, before, sentences) for sheet in sheets]
+    told = [_sent(x, grids[x.name], before, twins[x.name], sentences) for x in sheets]
     widget = Matrix(
         sheets,
         grid.rows,
@@ -72,8 +75,9 @@ def board(
         sentences=list(sentences),
         shown=shown,
     )
-    widget.words = "\n\n".join(_said(sheet, before) for sheet in sheets if _is_told(sheet, sheets))
-    widget.figure = picture(start.reach, before)
+    spoken = [sheet for sheet in sheets if _is_told(sheet, sheets)]
+    widget.words = "\n\n".join("\n".join(filter(None, (x.says, twins[x.name]))) for x in spoken)
+    widget.figure = drawn(grid, start.reach, before, twins[shown])
     return widget
 
 
@@ -82,16 +86,11 @@ def _is_told(sheet: Sheet, sheets: list[Sheet]) -> bool:
     return next(s for s in sheets if s.mask == sheet.mask) is sheet
 
 
-def _said(sheet: Sheet, before: Reach | None) -> str:
-    return "\n".join(part for part in (sheet.says, words(sheet.reach, before)) if part)
-
-
 def _sent(
-    sheet: Sheet, all_: list[Reach], before: Reach | None, sentences: dict[str, int]
+    sheet: Sheet, grid: Grid, before: Reach | None, twin: str, sentences: dict[str, int]
 ) -> dict[str, Any]:
     """What the browser needs of a sheet; sentences are kept once and named by number."""
-    rows = table(sheet.reach, all_)
-    grid = Grid(rows)
+    rows = grid.rows
     count = range(len(rows.names))
     says = [
         sentences.setdefault(verdict(sheet.reach, *rows.pair(i, j)), len(sentences))
@@ -102,7 +101,7 @@ def _sent(
         "name": sheet.name,
         "mask": sheet.mask,
         "above": sheet.above,
-        "live": sheet.says or words(sheet.reach, before).splitlines()[0],
+        "live": sheet.says or twin.splitlines()[0],
         "cells": cells(grid, sheet.reach, before) + key(grid, sheet.reach, before),
         "open": ["".join("1" if x in "+." else "0" for x in row) for row in rows.cells],
         "says": says,
@@ -111,10 +110,10 @@ def _sent(
 
 def verdict(reach: Reach, source: int, destination: int) -> str:
     """`default/db to default/backend: denied; ...`, as one sentence."""
-    names = reach.names
-    word = "allowed" if reach.open(source, destination) else "denied"
-    why = reach.reason(source, destination)
-    return f"{names[source]} to {names[destination]}: {word}; {why}."
+    judged = reach.why(source, destination)
+    ends = f"{judged.flow.source.title} to {judged.flow.destination.title}"
+    word = "allowed" if judged else "denied"
+    return f"{ends}: {word}; {sentence(judged, reach.lines, reach.reading)}."
 
 
 def way(reach: Reach, source: int, destination: int) -> str:

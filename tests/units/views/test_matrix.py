@@ -169,6 +169,15 @@ def test_a_packet_that_finds_no_listener_is_refused_although_it_is_allowed():
     assert way(found, 0, 1).splitlines()[0].endswith("refused")
 
 
+@pytest.mark.parametrize("policies", [(DENY, FRONT), (FRONT, OUT)], ids=["a wall", "both ends"])
+def test_a_packet_meets_what_the_cell_says(policies):
+    found = reach(shop(*policies))
+    for source in range(len(found.pods)):
+        for goal in range(len(found.pods)):
+            seen = way(found, source, goal).splitlines()[0]
+            assert seen.endswith("timed out") != found.open(source, goal), seen
+
+
 def test_a_widget_refuses_a_cell_that_it_does_not_have():
     widget = matrix(reach(shop()))
     with pytest.raises(traitlets.TraitError, match="no cell"):
