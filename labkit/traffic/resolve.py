@@ -154,8 +154,7 @@ def resolve(
     spot = resolve_place(state, source, namespace)
     wire = Wire(state, medium, spot, names or Names(), conntrack or {}, (state, *past))
     wire.protocol = protocol
-    conf = conf_of(state, spot)
-    conf = replace(conf, nameservers=(server,)) if server else conf
+    conf = _conf(state, spot, server)
     types = tuple(type_.upper().split("+"))
     kind = resolver or library_of(spot.pod)
     rows = hosts_rows(spot) if kind != "busybox-nslookup" and set(types) <= {"A", "AAAA"} else ()
@@ -184,6 +183,11 @@ def library_of(pod: Pod | None) -> Kind:
     """musl in Alpine's images, glibc in all others."""
     images = " ".join(c.image for c in pod.spec.containers) if pod else ""
     return "musl" if "alpine" in images else "glibc"
+
+
+def _conf(state: State, spot: Spot, server: str) -> ResolvConf:
+    found = conf_of(state, spot)
+    return replace(found, nameservers=(server,)) if server else found
 
 
 def conf_of(state: State, spot: Spot) -> ResolvConf:
