@@ -157,10 +157,7 @@ def resolve(
     conf = _conf(state, spot, server)
     types = tuple(type_.upper().split("+"))
     kind = resolver or library_of(spot.pod)
-    rows = hosts_rows(spot) if kind != "busybox-nslookup" and set(types) <= {"A", "AAAA"} else ()
-    mine = tuple(ip for ip, own in rows if own == fqdn(name.lower()) and address_type(ip) in types)
-    if address_text(name) and types != ("PTR",):
-        mine = (name,)
+    mine = _at_hand(spot, name, types, kind)
     if mine:
         lookup = Lookup(name=name, resolver=kind, sent=(), addresses=mine, canonical=name)
     else:
@@ -177,6 +174,16 @@ def resolve(
         now=medium.now,
         file="/etc/hosts" if mine else "",
     )
+
+
+def _at_hand(spot: Spot, name: str, types: tuple[str, ...], kind: Kind) -> tuple[str, ...]:
+    """Addresses for which nobody is asked: the name is one, or stands in `/etc/hosts`."""
+    if address_text(name) and types != ("PTR",):
+        return (name,)
+    if kind == "busybox-nslookup" or not set(types) <= {"A", "AAAA"}:
+        return ()
+    wanted = fqdn(name.lower())
+    return tuple(ip for ip, own in hosts_rows(spot) if own == wanted and address_type(ip) in types)
 
 
 def library_of(pod: Pod | None) -> Kind:
