@@ -196,8 +196,9 @@ def _open(lane: int) -> float:
 
 
 def _lane(allowed: Allowed, lane: int, asked: tuple[Station, ...]) -> str:
+    """What stands before anything was asked: whose lane it is, the tiers, the rail out."""
     top = lane * LANE
-    mine = {s.tier: s for s in asked if s.lane == lane}
+    mine = [s for s in asked if s.lane == lane]
     verdict = allowed.verdict
     end = (verdict.entering if lane else verdict.leaving).end.title
     way = "entering" if lane else "leaving"
@@ -205,22 +206,25 @@ def _lane(allowed: Allowed, lane: int, asked: tuple[Station, ...]) -> str:
         text(LEFT, top + 16, way, "s"),
         text(LEFT + sans(way) + 8, top + 16, fit(end, 460), "m b"),
         line(f"M{LEFT:g} {_open(lane):g}H{EXIT:g}", "hair", 2),
-        text(EXIT + 8, _open(lane) + 4.5, "open", "s" if not _opens(mine) else "b go"),
     ]
-    return "".join([*parts, *(_empty(top, tier, tier in mine) for tier in TIERS)])
+    if not any(s.says == "Accept" for s in mine):
+        parts.append(_exit(lane, "s"))
+    left = [tier for tier in TIERS if tier not in {s.tier for s in mine}]
+    parts += [rect(_x(t), top + 26, BOX, TALL, "none", "hair", rx=8) for t in TIERS]
+    parts += [text(_x(tier) + 10, top + 44, tier, "s") for tier in left]
+    return "".join(parts) + _unasked(lane, left, asked)
 
 
-def _opens(mine: dict[str, Station]) -> bool:
-    return any(s.says == "Accept" for s in mine.values())
+def _unasked(lane: int, left: list[str], asked: tuple[Station, ...]) -> str:
+    """Said of the tiers behind the one that decides, once it has decided."""
+    words = (text(_x(tier) + 10, lane * LANE + 62, "not asked", "x s") for tier in left)
+    told = el("g", *words, class_="told")
+    at = [n for n, s in enumerate(asked) if s.lane == lane] or [len(asked) - 1]
+    return el("g", told, data_hop=at[-1])
 
 
-def _empty(top: float, tier: str, asked: bool) -> str:
-    """A tier that has not been asked, or not yet."""
-    x, y = _x(tier), top + 26
-    box = rect(x, y, BOX, TALL, "none", "hair", rx=8)
-    if asked:
-        return box
-    return box + text(x + 10, y + 18, tier, "s") + text(x + 10, y + 36, "not asked", "x s")
+def _exit(lane: int, cls: str) -> str:
+    return text(EXIT + 8, _open(lane) + 4.5, "open", cls)
 
 
 def _box(number: int, station: Station) -> str:
@@ -262,6 +266,7 @@ def _segment(number: int, asked: tuple[Station, ...]) -> str:
     if station.says == "Accept":
         down = f"V{_open(station.lane):g}H{EXIT:g}"
         out = line(f"M{x:g} {y:g}{down}", "go", 3, stroke_linejoin="round")
+        out += _exit(station.lane, "b go")
     track = line(way, "go", 3, class_="track", data_seg=number)
     return track + el("g", out, data_hop=number) if out else track
 
