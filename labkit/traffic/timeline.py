@@ -26,6 +26,7 @@ from labkit.kernel.outcomes import outcomes as walks
 from labkit.kernel.packet import Packet, endpoint
 from labkit.proxy import node_view, service_ports
 from labkit.proxy.services import Endpoint, ServicePort, usable_endpoints
+from labkit.traffic.chances import FAILURES
 from labkit.traffic.connect import Medium, asked, seen
 from labkit.traffic.film import Film, Moment, Shot
 
@@ -33,11 +34,11 @@ from labkit.traffic.film import Film, Moment, Shot
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
     """What a new connection meets at one moment; `at` in seconds since the first tick.
 
-    `ends` has the chance of each end: a pod's name, or what the client sees instead.
+    `failures`: what the client sees in place of an answer, each with its chance; empty if all
+    are answered.
     """
 
     at: float
-    ends: Mapping[str, Fraction]
     failures: Mapping[str, Fraction]
 
     @property
@@ -151,27 +152,28 @@ def _ticks(film: Film, source: str, place: str, namespace: str) -> tuple[Tick, .
     for shot in film.shots:
         network = film.network(shot)
         if id(network) not in known:
-            known[id(network)] = _ends(shot, network, source, place, namespace)
-        ends = known[id(network)]
-        failures = {end: chance for end, chance in ends.items() if "/" not in end}
-        named = {end.rpartition("/")[2]: chance for end, chance in ends.items()}
-        ticks.append(Tick(at=shot.at - film.first, ends=named, failures=failures))
+            known[id(network)] = _failures(shot, network, source, place, namespace)
+        ticks.append(Tick(at=shot.at - film.first, failures=known[id(network)]))
     return tuple(ticks)
 
 
-def _ends(
+def _failures(
     shot: Shot, network: Network, source: str, place: str, namespace: str
 ) -> dict[str, Fraction]:
-    """Who answers (`pod/default/web`, `node/node-1`) or what the client sees instead."""
-    ends: dict[str, Fraction] = {}
+    found: dict[str, Fraction] = {}
     for end, chance, _ in _ways(shot, network, source, place, namespace):
-        ends[end] = ends.get(end, Fraction(0)) + chance
-    return dict(sorted(ends.items(), key=lambda item: ("/" not in item[0], item[0])))
+        if end in FAILURES:
+            found[end] = found.get(end, Fraction(0)) + chance
+    return dict(sorted(found.items()))
 
 
 def _ways(
     shot: Shot, network: Network, source: str, place: str, namespace: str
 ) -> Iterator[tuple[str, Fraction, _Open]]:
+    """Every way of a new connection: who answers it or how it fails, its chance, what stays open.
+
+    Who answers is a namespace of the network, such as `pod/default/web`.
+    """
     question = asked(shot.state, network, source, place, namespace=namespace)
     start, packet = question.spot.netns, question.packet
     medium = Medium(network, FirstDice(), shot.at)
@@ -203,7 +205,7 @@ def _held(film: Film, source: str, place: str, namespace: str) -> Held:
     """What becomes of connections that were opened at the first tick, one to each pod."""
     first = film.shots[0]
     ways = _ways(first, film.network(first), source, place, namespace)
-    opened = {end: way for end, _, way in ways if "/" in end}
+    opened = {end: way for end, _, way in ways if end not in FAILURES}
     found: dict[str, tuple[bool, ...]] = dict.fromkeys(opened, ())
     last: Network | None = None
     for shot in film.shots:

@@ -9,7 +9,7 @@ import msgspec
 from labkit.traffic.timeline import Life, Tick, Timeline, number
 from labkit.views.svg import clean, el
 from labkit.views.table import samp
-from labkit.views.timeline import LEFT, RIGHT, TOP, drawn, timeline, title, twin
+from labkit.views.timeline import LEFT, RIGHT, TOP, drawn, key, timeline, title, twin
 
 if TYPE_CHECKING:
     from labkit.views.widgets import Stepper
@@ -108,6 +108,7 @@ def shell(found: Timeline, shown: tuple[Frame, ...]) -> str:
     ghosts = "".join(f"<p class='ghost'>{clean(f.say)}</p>" for f in shown)
     rows = "".join(f"<dl class='ghost'>{f.why}</dl>" for f in shown)
     return f"""{picture}{now}
+<p class="note">{key(found)}</p>
 <div class="bar" data-pace="{PACE}">
 <button class="prev" type="button" aria-label="Earlier">←</button>
 <button class="next" type="button" aria-label="Later">→</button>

@@ -40,11 +40,11 @@ def timeline(found: Timeline) -> Figure:
     """
     height, body = drawn(found)
     words = twin(found)
-    verdict = f"<p class='verdict'><b>{clean(words.splitlines()[0])}</b> {_key(found)}</p>"
+    verdict = f"<p class='verdict'><b>{clean(words.splitlines()[0])}</b> {key(found)}</p>"
     return figure(title(found), words, height, *body, below=verdict, answer=_answer(found))
 
 
-def _key(found: Timeline) -> str:
+def key(found: Timeline) -> str:
     """What the signs mean that are not named beside them."""
     opened = any(life.held for life in found.lives)
     vain = any("sends in vain" in words for x in found.lives for _, words in lanes(found, x))

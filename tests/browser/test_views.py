@@ -22,6 +22,8 @@ from tests.units.views.test_ports import CASES as RULERS
 from tests.units.views.test_spoken import CASES as REQUESTED
 from tests.units.views.test_spoken import asked as requested
 
+from tests.units.views.test_tiers import DRAWN as TIERS
+from tests.units.views.test_timeline import CASES as TIMELINES
 pytestmark = pytest.mark.needs("chromium")
 
 SVGS = {
@@ -37,6 +39,9 @@ SVGS = {
     **{f"spoken, {url}": lambda url=url: views.spoken(requested(url)).svg for url in REQUESTED},
     **{f"edge, {name}": lambda case=case: pictured(*case[:3]).svg for name, case in EDGES.items()},
     "who asks whom": lambda: views.who_asks(*asking()).svg,
+    **{f"tiers, {name}": lambda make=make: picture(make()) for name, make in TIERS.items()},
+    **{f"timeline, {name}": lambda make=make: views.timeline(make()).svg
+       for name, make in TIMELINES.items()},
     "system pods": lambda: views.topology(CLUSTERS["shop"](), system=True).svg,
     "compare": lambda: views.compare(cluster_ip(), dropped(), ("before", "after")).svg,
     "compare, equal": lambda: views.compare(cluster_ip(), cluster_ip()).svg,

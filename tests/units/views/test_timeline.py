@@ -32,7 +32,7 @@ def life(name: str, lanes: str, used: str, held: str = "") -> Life:
 
 def made(*lives: Life, failures: str = "0000000000", **more) -> Timeline:
     found = [
-        Tick(at=float(i), ends={}, failures={"unreachable": Fraction(int(x), 3)} if int(x) else {})
+        Tick(at=float(i), failures={"unreachable": Fraction(int(x), 3)} if int(x) else {})
         for i, x in enumerate(failures)
     ]
     said = {
