@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib import import_module
 from ipaddress import ip_address
 
 import msgspec
@@ -23,6 +25,7 @@ from labkit.proxy.stale import without_stale
 from labkit.traffic.connect import asked, connect
 from labkit.traffic.program import program
 from tests.clusters import node, pod, service, slice_of, state_of
+from tests.needs import ROOT
 
 MODES = ("iptables", "nftables")
 both = pytest.mark.parametrize("mode", MODES)
@@ -320,3 +323,58 @@ def test_a_udp_client_finds_another_pod_after_its_own_has_gone():
     again = lab.connect("pod/client", "svc/echo:7000", protocol="UDP", sport=5000)
     assert again, f"\n{again}"
     assert again.request.packet.dst != first.request.packet.dst
+
+
+# --- all of them ---------------------------------------------------------------------------
+
+HELD_BY = {  # row of proxy-facts.jsonl -> the test that holds the lab to it
+    "affinity-same-client-sticks": "test_facts.test_affinity_same_client_sticks",
+    "affinity-expires": "test_facts.test_each_list_of_clients_forgets_in_its_time",
+    "affinity-refreshed-by-new-connections": (
+        "test_facts.test_affinity_is_refreshed_by_new_connections"
+    ),
+    "affinity-default-timeout": "test_facts.test_affinity_timeout_is_three_hours_unless_told",
+    "affinity-key-is-source-ip-only": "test_facts.test_affinity_asks_only_for_the_source_address",
+    "affinity-shared-by-all-addresses-of-a-port": (
+        "test_facts.test_affinity_is_shared_by_all_addresses_of_a_port"
+    ),
+    "affinity-not-shared-between-ports": "test_facts.test_affinity_is_not_shared_between_ports",
+    "affinity-per-node": "test_facts.test_affinity_lives_in_each_nodes_kernel",
+    "affinity-endpoint-gone": (
+        "test_facts.test_affinity_to_an_endpoint_that_is_gone_is_chosen_anew"
+    ),
+    "iptables-probabilities": "test_iptables.test_rule_i_of_n_has_the_chance_one_in_what_is_left",
+    "conntrack-established-tcp-survives": (
+        "test_facts.test_an_established_connection_survives_the_end_of_its_endpoint"
+    ),
+    "conntrack-udp-flushed": ("test_facts.test_udp_entries_to_endpoints_that_are_gone_are_deleted"),
+    "healthcheck-nodeport-local": "test_facts.test_health_check_node_port",
+    "healthcheck-nodeport-none": "test_facts.test_health_check_node_port",
+    "healthz-port": "test_facts.test_kube_proxy_listens_where_it_says",
+    "slice-controller-prefer-same-zone": "test_slice_facts.test_the_controller_writes_hints",
+    "slice-controller-prefer-same-node": "test_slice_facts.test_the_controller_writes_hints",
+    "slice-controller-ready-rule": "test_slice_facts.test_conditions_of_a_pod_that_leaves",
+    "slice-controller-publish-not-ready": ("test_slice_facts.test_conditions_of_a_pod_that_leaves"),
+    "slice-controller-max-endpoints": "test_slice_facts.test_a_slice_holds_a_hundred_endpoints",
+    "topology-mode-auto-guard": (
+        "test_slice_facts.test_the_old_annotation_gives_no_hints_where_nodes_do_not_tell_their_cpu"
+    ),
+    "ipvs-default-scheduler": "test_ipvs.test_rr_rotates_strictly",
+    "ipvs-clusterip-is-local-address": "test_ipvs.test_cluster_ips_lie_on_a_device_that_is_down",
+    "ipvs-undefined-port": (
+        "test_ipvs.test_a_port_that_the_service_lacks_is_refused_by_the_filter"
+    ),
+    "ipvs-session-affinity": "test_ipvs.test_affinity_is_persistence",
+    "ipvs-graceful-removal": (
+        "test_ipvs.test_a_server_that_left_stays_with_weight_0_until_its_connections_end"
+    ),
+}
+
+
+def test_every_fact_is_held_by_a_test_that_there_is():
+    stored = ROOT / "tests/conformance/cases/proxy-facts.jsonl"
+    names = [json.loads(row)["name"] for row in stored.read_text().splitlines()]
+    assert sorted(names) == sorted(HELD_BY)
+    for held in HELD_BY.values():
+        module, _, name = held.partition(".")
+        assert callable(getattr(import_module(f"tests.units.proxy.{module}"), name))

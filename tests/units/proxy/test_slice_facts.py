@@ -9,7 +9,7 @@ from labkit import Cluster
 ZONE = "topology.kubernetes.io/zone"
 
 
-def world(*, ready="true", leaving=False, count=1, **spec):
+def world(*, ready="true", leaving=False, count=1, annotations=None, **spec):
     """node-a in zone z1 with pods behind the Service `web`."""
     node = {
         "apiVersion": "v1",
@@ -20,7 +20,7 @@ def world(*, ready="true", leaving=False, count=1, **spec):
     service = {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": "web"},
+        "metadata": {"name": "web", "annotations": annotations or {}},
         "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}], **spec},
     }
     pods = []
@@ -65,6 +65,12 @@ def test_the_controller_writes_hints(distribution):
 
 def test_without_a_distribution_there_are_no_hints():
     (found,) = world()
+    assert found.endpoints[0].hints is None
+
+
+def test_the_old_annotation_gives_no_hints_where_nodes_do_not_tell_their_cpu():
+    """The guard of `Auto`; the lab's nodes tell no allocatable CPU, so it never gives any."""
+    (found,) = world(annotations={"service.kubernetes.io/topology-mode": "Auto"})
     assert found.endpoints[0].hints is None
 
 
