@@ -9,6 +9,7 @@ import pytest
 from labkit import views
 from labkit.views.stepper import frames
 from labkit.views.theme import CSS
+from labkit.views.tiers import picture
 from tests.browser.lab import OUTPUTS
 from tests.units.views.faulty import REAL
 from tests.units.views.made import MADE, cluster_ip, dropped
@@ -21,9 +22,9 @@ from tests.units.views.test_names import asking, named
 from tests.units.views.test_ports import CASES as RULERS
 from tests.units.views.test_spoken import CASES as REQUESTED
 from tests.units.views.test_spoken import asked as requested
-
 from tests.units.views.test_tiers import DRAWN as TIERS
 from tests.units.views.test_timeline import CASES as TIMELINES
+
 pytestmark = pytest.mark.needs("chromium")
 
 SVGS = {
@@ -38,10 +39,10 @@ SVGS = {
     **{f"load, {name}": lambda make=make: views.load(make()).svg for name, make in LOADS.items()},
     **{f"spoken, {url}": lambda url=url: views.spoken(requested(url)).svg for url in REQUESTED},
     **{f"edge, {name}": lambda case=case: pictured(*case[:3]).svg for name, case in EDGES.items()},
-    "who asks whom": lambda: views.who_asks(*asking()).svg,
     **{f"tiers, {name}": lambda make=make: picture(make()) for name, make in TIERS.items()},
     **{f"timeline, {name}": lambda make=make: views.timeline(make()).svg
        for name, make in TIMELINES.items()},
+    "who asks whom": lambda: views.who_asks(*asking()).svg,
     "system pods": lambda: views.topology(CLUSTERS["shop"](), system=True).svg,
     "compare": lambda: views.compare(cluster_ip(), dropped(), ("before", "after")).svg,
     "compare, equal": lambda: views.compare(cluster_ip(), cluster_ip()).svg,

@@ -50,6 +50,14 @@ CASES = {
     ("Admin", "Pass"): ("Pass", "Deny"),
     ("Baseline", "Accept"): ("goes on", "Deny"),
 }
+LONG = "a-guardrail-whose-name-is-far-too-long-for-its-box"
+DRAWN = {
+    # verdicts for the browser to lay out
+    "decided by the team": lambda: shop().allowed("pod/frontend", "pod/db:5432"),
+    "passed on": lambda: shop("Admin", "Pass").allowed("pod/ops/monitoring", "pod/db:5432"),
+    "a long name": lambda: shop("Admin", "Deny", LONG).allowed("pod/frontend", "pod/db:5432"),
+    "from outside": lambda: shop().allowed("outside", "pod/backend:8080"),
+}
 OPEN = ("goes on", "goes on", "goes on", "Accept")
 
 
