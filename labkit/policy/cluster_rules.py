@@ -1,11 +1,13 @@
 """What the rules of ClusterNetworkPolicies ask: whom they are about, of whom and of which port.
 
-*The lab simplifies*: a pod's own node and the pod itself are open to it before any tier is asked,
-as NetworkPolicies have it; of two policies of one tier and priority, which the API gives no
-order, the one whose name sorts first is asked first.
+*The lab simplifies*: a pod's own node is open to it before any tier is asked, as NetworkPolicies
+have it; of two policies of one tier and priority, to which the API gives no order, the one whose
+name sorts first is asked first. A pod reaches itself at its own address; what comes back to it by
+way of a Service meets the rules, as upstream's conformance test of hairpins wants it.
 
-Source: `apis/v1alpha2/clusternetworkpolicy_types.go` in kubernetes-sigs/network-policy-api;
-what Calico understands: `libcalico-go/lib/backend/k8s/conversion/clusternetworkpolicy.go`.
+Source: `apis/v1alpha2/clusternetworkpolicy_types.go` and `conformance/tests` in
+kubernetes-sigs/network-policy-api; what Calico understands:
+`libcalico-go/lib/backend/k8s/conversion/clusternetworkpolicy.go`.
 """
 
 from __future__ import annotations
