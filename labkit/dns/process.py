@@ -73,7 +73,8 @@ def configuration(state: State, pod: Pod) -> Configuration:
 def running(pod: Pod, states: Iterable[State]) -> Running:
     """The server of a pod, of all that its ConfigMap said since it was there, newest first.
 
-    A Corefile with a mistake is not taken: the one before goes on serving.
+    A Corefile with a mistake is not taken: the one before goes on serving. A ConfigMap that is
+    gone leaves its files in the pods that mount it; where none ever was, CoreDNS has its own.
     """
     broken = ""
     for state in states:
@@ -81,11 +82,13 @@ def running(pod: Pod, states: Iterable[State]) -> Running:
         if there is None or there.metadata.uid != pod.metadata.uid:
             break
         given = configuration(state, pod)
+        if not given.corefile:
+            continue
         try:
             return Running(load(given.corefile, given.files), broken)
         except CorefileError as error:
             broken = broken or str(error)
-    return Running(None, broken)
+    return Running(None, broken) if broken else Running(load(""))
 
 
 def fatal(state: State, pod: Pod) -> str:
@@ -110,34 +113,37 @@ def fatal(state: State, pod: Pod) -> str:
 
 
 def listens(state: State, pod: Pod) -> tuple[Listen, ...] | None:
-    """The sockets of a pod's CoreDNS; None for other pods, and where only an older file is known.
+    """The sockets of a pod's CoreDNS; None for other pods, and where its file is not to be read.
 
-    *The lab simplifies*: with a broken Corefile the pod's annotation says where it listens.
+    *The lab simplifies*: with a broken or unknown Corefile the pod's annotation or ports say
+    where it listens.
     """
     if not is_coredns(pod):
         return None
     statuses = pod.status.container_statuses
     if statuses and not any(c.state.running for c in statuses):
         return ()
-    given = configuration(state, pod)
-    try:
-        return load(given.corefile, given.files).doors
-    except CorefileError:
-        return None
+    return _doors(state, pod)
 
 
 def probe_door(state: State, pod: Pod) -> bool:
     """Does the Corefile open the door at which the kubelet asks whether CoreDNS is ready?"""
-    given = configuration(state, pod)
-    try:
-        server = load(given.corefile, given.files)
-    except CorefileError:
+    doors = _doors(state, pod)
+    if doors is None:
         return True
     probes = (c.readiness_probe for c in pod.spec.containers)
     asked = [p.http_get.port for p in probes if p and p.http_get]
     named = {p.name: p.container_port for c in pod.spec.containers for p in c.ports}
-    doors = {door.port for door in server.doors if door.protocol == "TCP" and not door.address}
-    return all(named.get(str(port), port) in doors for port in asked)
+    open_ = {door.port for door in doors if door.protocol == "TCP" and not door.address}
+    return all(named.get(str(port), port) in open_ for port in asked)
+
+
+def _doors(state: State, pod: Pod) -> tuple[Listen, ...] | None:
+    given = configuration(state, pod)
+    try:
+        return load(given.corefile, given.files).doors or None
+    except CorefileError:
+        return None
 
 
 def world_of(state: State, pod: Pod, upstream: Upstream) -> World:

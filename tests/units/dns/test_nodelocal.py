@@ -88,3 +88,15 @@ def test_without_coredns_the_node_knows_outside_names_only(lab):
 def test_other_modes_hold_the_address_themselves(proxy_mode):
     with pytest.raises(LabError, match=r"node_local_dns: .* not beside"):
         scenario("shop", node_local_dns=True, proxy_mode=proxy_mode)
+
+
+def test_a_configmap_that_is_gone_leaves_its_file_in_the_pods():
+    lab = scenario("shop")
+    lab.delete("configmap/kube-system/coredns")
+    assert lab.connect("pod/frontend", "svc/kube-system/kube-dns:53")
+    assert lab.resolve("pod/frontend", CLUSTER, "A")
+
+
+def test_a_fork_can_have_the_cache():
+    lab = scenario("shop").fork(node_local_dns=True)
+    assert asked(lab, "pod/frontend", CLUSTER).server == "node/node-1"
