@@ -92,11 +92,17 @@ def _pod_boxes(side: Side, found: Scene) -> list[str]:
     parts = []
     for pod, (x, w) in zip(side.pods, at, strict=False):
         parts.append(rect(x, top, w, bottom - top, "paper", "line", rx=4))
-        address = next(iter(pod.addresses("eth0")), "")
-        name = fit(pod.title, w - 20 - mono(f"  {address}", 11.5), 11.5)
-        label = ((f"{name}  ", "b"), (str(address), "s"))
-        parts.append(spans(x + w / 2, top + 18, *label, cls="m x mid"))
+        parts.append(spans(x + w / 2, top + 18, *_pod_label(pod, w - 20), cls="m x mid"))
     return parts
+
+
+def _pod_label(pod: Place, room: float) -> tuple[tuple[str, str], tuple[str, str]]:
+    """A pod's name and address; where both have no room, of the address its host part only."""
+    address = str(next(iter(pod.addresses("eth0")), ""))
+    if mono(f"{pod.title}  {address}", 11.5) > room and "." in address:
+        address = "." + address.rpartition(".")[2]
+    name = fit(pod.title, room - mono(f"  {address}", 11.5), 11.5)
+    return (f"{name}  ", "b"), (address, "s")
 
 
 def _returns(side: Side, found: Scene) -> bool:
@@ -139,8 +145,9 @@ def _bad(stop: Stop) -> bool:
 
 def _busy(side: Side, layer: Layer, address: object) -> bool:
     """Whether stations with their words, or an arch, leave no room for a device's address."""
-    if side.passed:
-        return side.width - 116 < mono(str(address), 11.5)
+    taken = 116 if side.passed else 60  # px of lanes and their discs
+    if side.passed or side.width < 140:
+        return side.width - taken < mono(str(address), 11.5) or layer == "tunnel"
     return side.width < 240 and layer == "tunnel"
 
 

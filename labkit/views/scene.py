@@ -20,6 +20,7 @@ Word = Literal["right", "left", "above"]
 LEFT, RIGHT, GAP, STEP, LANE = 116, WIDTH - 2, 14, 40, 26
 HEAD, TOP = 26, 44  # px above the machines, and from there to the first row
 NARROW, INSET = 116, 34  # px of a side without layers (router, outside), and to its lanes
+THIN = 92  # px of such a side where five or more machines stand side by side
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -126,7 +127,8 @@ def _sides(
     narrow = sum(p.kind != "node" for p in places)
     wide = len(places) - narrow
     room = RIGHT - LEFT - GAP * (len(places) - 1)
-    thin = min(NARROW, room / len(places)) if wide else room / len(places)
+    most = NARROW if len(places) < 5 else THIN
+    thin = min(most, room / len(places)) if wide else room / len(places)
     column = (room - narrow * thin) / wide if wide else 0
     halves = len(places) == 1 and any(v.shape == "turn" for v in stays)
     sides, x = [], float(LEFT)
@@ -149,7 +151,7 @@ def _pods(connection: Connection, stays: list[Visit], machine: Place) -> tuple[P
 
 def _lanes(visit: Visit, side: Side, other: float | None) -> tuple[float, float]:
     """x of the way down and of the way up; `other` is the middle of the side across the wire."""
-    inset = LANE if side.layered else INSET
+    inset = LANE if side.layered else INSET - max(0, NARROW - side.width) / 2.4
     left, right, mid = side.x + inset, side.x + side.width - inset, side.middle
     request = visit.leg == "request"
     if visit.shape == "rise":
@@ -157,8 +159,7 @@ def _lanes(visit: Visit, side: Side, other: float | None) -> tuple[float, float]
     if visit.shape == "turn":
         return (left, right) if request or not side.halves else (mid + LANE, mid - LANE)
     if visit.shape == "through":
-        # The arch of the reply spans that of the request, so that neither crosses the other.
-        reach = side.width / 2 - (52 if request else 20) if side.layered else 22 if request else 40
+        reach = _reach(visit, side)
         return (mid + reach, mid - reach) if request else (mid - reach, mid + reach)
     if not side.layered and visit.shape == "end" and len(visit.up) == 1 and visit.up[0].end != DONE:
         return mid, mid
@@ -168,6 +169,16 @@ def _lanes(visit: Visit, side: Side, other: float | None) -> tuple[float, float]
     else:
         x = right if request == leftwards else left
     return x, x
+
+
+def _reach(visit: Visit, side: Side) -> float:
+    """Half the width of an arch; the reply's spans the request's, so that neither crosses."""
+    outer = side.width / 2 - 20 if side.layered else min(40, side.width / 2 - 10)
+    if visit.leg == "reply":
+        return outer
+    if side.layered:
+        return outer - 32
+    return outer - (18 if len(visit.down) + len(visit.up) == 1 else 24)
 
 
 def _stops(visit: Visit, sides: tuple[Side, ...], rows: tuple[Row, ...]) -> tuple[Stop, ...]:
@@ -180,6 +191,7 @@ def _stops(visit: Visit, sides: tuple[Side, ...], rows: tuple[Row, ...]) -> tupl
         at = places_in(keys, tuple(layer_of(s.hop, falls=falls) for s in read))
         word, room = _words(x, side)
         if visit.shape == "through":  # the reply's lanes leave no room outside the request's
+            word = "right"
             room = 2 * abs(x - side.middle) - 34 if visit.leg == "request" else 0
         found = [Stop(s, x, rows[i].y, word, room) for s, i in zip(read, at, strict=True)]
         return found if falls else found[::-1]
@@ -205,7 +217,7 @@ def _words(x: float, side: Side) -> tuple[Word, float]:
         return ("right" if towards_right else "left"), side.width / 4 - 30
     if not side.layered:
         return "above", side.width - 8
-    return ("right" if x < side.middle else "left"), side.width / 2 - 44
+    return ("right" if x < side.middle else "left"), side.width / 2 - 46
 
 
 def _side_of(visit: Visit, sides: tuple[Side, ...]) -> Side:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 
 from labkit import Cluster, scenario
+from labkit.kernel.dice import SeededDice
 from labkit.traffic import faults
 from labkit.traffic.connection import Connection
 
@@ -26,6 +27,26 @@ def ask(backend: str, *injected: object, source: str = "pod/frontend",
         return lab.connect(source, target, **more)
 
     return connect
+
+
+DOOR = """
+apiVersion: v1
+kind: Service
+metadata: {name: frontend}
+spec: {type: LoadBalancer, selector: {app: frontend}, ports: [{port: 80, targetPort: 8080}]}
+"""
+
+
+def balanced(product: str) -> Callable[[], Connection]:
+    """From outside through a balancer to node-2, and on to the pod on node-1."""
+
+    def connect() -> Connection:
+        lab = scenario("shop", load_balancer=product)
+        lab.apply(DOOR)
+        tried = (lab.connect("outside", "198.51.100.10:80", dice=SeededDice(n)) for n in range(40))
+        return next(one for one in tried if any("node-2" in h.netns for h in one.request.hops))
+
+    return cache(connect)
 
 
 DETOUR = (  # node-1 sends what is for node-2 by way of node-3
@@ -58,4 +79,7 @@ REAL = {
         PLAIN, faults.mtu("node-1", "flannel.1", 1400), target=BACKEND, size=3000
     ),
     "a small card": ask(PLAIN, faults.mtu("node-2", "eth0", 1400), target=BACKEND, size=3000),
+    "five machines": balanced("aws-nlb-instance"),
+    "five machines, and a proxy": balanced("aws-clb"),
+    "five machines, one by the way": balanced("gcp-passthrough"),
 }
