@@ -280,6 +280,6 @@ WRONG = [
         "the policy deleted",
         'lab.delete("networkpolicy/backend-policy"); answer = lab',
         BROKE,
-        "M27",
+        "M23",
     ),
 ]
