@@ -16,11 +16,11 @@ from labkit.policy.ends import End, address_end, pod_end
 from labkit.policy.matcher import DEFAULT, Flow, judge
 from labkit.policy.reach import reachability
 
+STORED = Path(__file__).parents[2] / "conformance" / "cases"
 CASES = [
     json.loads(line)
-    for line in (Path(__file__).parents[2] / "conformance/cases/networkpolicy.jsonl")
-    .read_text(encoding="utf-8")
-    .splitlines()
+    for name in ("networkpolicy", "clusternetworkpolicy")
+    for line in (STORED / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
 ]
 
 
