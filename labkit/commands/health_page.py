@@ -1,6 +1,6 @@
-"""What kube-proxy answers on a Service's health check node port, as curl and wget show it.
+"""What kube-proxy answers to those that ask for health, as curl and wget show it.
 
-Source: Kubernetes `pkg/proxy/healthcheck/service_health.go`; order of the headers, Go net/http.
+Source: Kubernetes `pkg/proxy/healthcheck`; order of the headers, Go net/http.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from labkit.commands.terminal import Terminal
 from labkit.kernel.host import host
 from labkit.kernel.sockets import listening
 from labkit.proxy import service_ports
-from labkit.proxy.health import HealthAnswer, health_answer
+from labkit.proxy.health import HealthAnswer, health_answer, own_health
 from labkit.traffic.connection import Connection
+from labkit.traffic.machines import KUBE_PROXY_HEALTH
 
 REASON = {200: "OK", 503: "Service Unavailable"}
 
 
-def health_of(terminal: Terminal, connection: Connection) -> HealthAnswer | None:
-    """The answer, if it was kube-proxy that took the connection; it looks at no path."""
+def health_of(terminal: Terminal, connection: Connection, path: str | None) -> HealthAnswer | None:
+    """The answer, if it was kube-proxy that took the connection; a Service's has any path."""
     kind, _, node = connection.request.end.partition("/")
     packet = connection.request.packet
     if kind != "node":
@@ -28,6 +29,8 @@ def health_of(terminal: Terminal, connection: Connection) -> HealthAnswer | None
     socket = listening(host(terminal.network.namespaces[connection.request.end]), packet)
     if socket is None or socket.owner != "kube-proxy":
         return None
+    if packet.dport == KUBE_PROXY_HEALTH and path == "/healthz":
+        return own_health(stamp(terminal.lab.state.now))
     return health_answer(service_ports(terminal.lab.state), packet.dport, node)
 
 
@@ -52,7 +55,7 @@ def _headers(terminal: Terminal, answer: HealthAnswer) -> list[str]:
         f"HTTP/1.1 {answer.status} {REASON[answer.status]}",
         "Content-Type: application/json",
         "X-Content-Type-Options: nosniff",
-        f"X-Load-Balancing-Endpoint-Weight: {answer.weight}",
+        *([] if answer.weight is None else [f"X-Load-Balancing-Endpoint-Weight: {answer.weight}"]),
         f"Date: {now:%a, %d %b %Y %H:%M:%S} GMT",
         f"Content-Length: {len(answer.body)}",
         "",

@@ -78,7 +78,7 @@ def curl(terminal: Terminal, words: list[str]) -> Output:
         return told(to, lines if quiet else [*lines, text], code)
     if "-v" in flags:
         lines.append(f"* Connected to {name} ({to.address}) port {port}")
-    if (health := health_of(terminal, connection)) and scheme == "http":
+    if (health := health_of(terminal, connection, found[4])) and scheme == "http":
         return told(to, [*lines, *curl_page(terminal, health, flags)])
     names = certificate(connection.request.end, to.canonical)
     known = not names or covers(names, name)
@@ -165,7 +165,7 @@ def wget(terminal: Terminal, words: list[str]) -> Output:
         return Output(f"wget: bad address '{name}'", 1)
     connection = connect(terminal, to, port, "TCP")
     lines = [] if "-q" in flags else [f"Connecting to {name} ({endpoint(to.address, port)})"]
-    if connection and (health := health_of(terminal, connection)):
+    if connection and (health := health_of(terminal, connection, found[4])):
         refusal = wget_refusal(health)
         return told(to, [*lines, refusal or health.body], 1 if refusal else 0)
     if connection:

@@ -1,6 +1,7 @@
-"""What kube-proxy answers to load balancers that ask whether a node has endpoints.
+"""What kube-proxy answers to load balancers that ask about a node.
 
-Source: Kubernetes `pkg/proxy/healthcheck/service_health.go`.
+Source: Kubernetes `pkg/proxy/healthcheck`, service_health.go and proxy_health.go; the form by IP
+family: kubernetes/kubernetes#129271.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from labkit.proxy.services import ServicePort
 
 
 class HealthAnswer(msgspec.Struct, frozen=True):
-    """An HTTP answer: 200 where the node has ready endpoints, else 503."""
+    """An HTTP answer: 200 where the node can take connections, else 503."""
 
     status: int
     body: str
-    weight: int  # header X-Load-Balancing-Endpoint-Weight
+    weight: int | None = None  # header X-Load-Balancing-Endpoint-Weight, of a Service's answer
 
 
 def health_answer(services: Iterable[ServicePort], port: int, node: str) -> HealthAnswer | None:
@@ -42,6 +43,17 @@ def health_answer(services: Iterable[ServicePort], port: int, node: str) -> Heal
         "}"
     )
     return HealthAnswer(200 if ready else 503, body, len(ready))
+
+
+def own_health(now: str) -> HealthAnswer:
+    """What kube-proxy says of itself on port 10256: its rules here are always up to date.
+
+    A real one also tells of IPv6, and of the time to the nanosecond.
+    """
+    ipv4 = f'"IPv4":{{"lastUpdated":"{now}","healthy":true}}'
+    times = f'"lastUpdated":"{now}","currentTime":"{now}"'
+    body = f'{{{times},"nodeEligible":true,"healthy":true,"status":{{{ipv4}}}}}'
+    return HealthAnswer(200, body)
 
 
 def health_sockets(services: Iterable[ServicePort]) -> tuple[Socket, ...]:

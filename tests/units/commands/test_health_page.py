@@ -68,4 +68,15 @@ def test_busybox_has_no_page_for_a_503(lab):
 
 def test_another_port_of_the_node_is_refused(lab):
     assert "Could not connect" in on(lab, "outside", f"curl http://{HERE}:31501/healthz")
-    assert on(lab, "outside", f"curl http://{HERE}:10256/healthz").startswith("hello from")
+
+
+def test_kube_proxy_tells_of_itself(lab):
+    page = json.loads(str(on(lab, "outside", f"curl http://{ELSEWHERE}:10256/healthz")))
+    now = "2026-11-22T10:00:00Z"
+    assert page == {
+        "lastUpdated": now, "currentTime": now, "nodeEligible": True, "healthy": True,
+        "status": {"IPv4": {"lastUpdated": now, "healthy": True}},
+    }  # fmt: skip
+    headers = on(lab, "outside", f"curl -i http://{ELSEWHERE}:10256/healthz")
+    assert headers.startswith("HTTP/1.1 200 OK")
+    assert "Endpoint-Weight" not in headers
