@@ -194,7 +194,7 @@ LESSON = Lesson(
                 "the policy is an object. Look for the program on the nodes that would obey it.",
                 'which pods run on every node? `kubectl(lab, "get pods -A")` names them.',
                 "compare the last rows of this trace with those in L12-14. Which place is missing,"
-                " and who would have written its rules? `lab.config` says whom you chose.",
+                " and which program would have written its rules?",
             ),
             judge=_held,
             unfilled=always_filled,
