@@ -5,35 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from labkit.api.apps import Deployment
-from labkit.api.core import Pod, Service
 from labkit.api.datafiles import DATA
 from labkit.cluster import Cluster
 from labkit.dns.message import address_text
-from labkit.errors import LabError
 from labkit.lessons.exercises import (
     Exercise,
     Guess,
     Judgement,
     Lesson,
-    Probe,
     always_filled,
-    judge_probes,
     open_fields,
 )
-from labkit.lessons.scenarios import scenario
+from labkit.lessons.l09_moved import DOMAIN, found, moved, shop
 
 FILES = DATA.parent / "notebooks" / "lessons"
-DOMAIN = "svc.cluster.local"
-SHOP = (
-    Probe("frontend -> http://backend", "pod/frontend", "svc/backend:80", by="backend"),
-    Probe("frontend -> db", "pod/frontend", "svc/db:5432", by="db"),
-    Probe("frontend -> payments", "pod/frontend", "svc/pay/payments:8443", by="pay/payments"),
-)
-
-
-def _shop() -> Cluster:
-    return scenario("shop", cni="flannel", proxy_mode="iptables")
 
 
 # --- L09-1: the shortest name -----------------------------------------------------------------
@@ -59,7 +44,7 @@ SIX = {
 
 def six() -> Cluster:
     """The shop with the pods of the exercise."""
-    lab = _shop()
+    lab = shop()
     for name in ("store", "six"):
         lab.apply(FILES / f"L09-{name}.yaml")
     return lab
@@ -95,10 +80,6 @@ spec: {{containers: [{{name: newcomer, image: newcomer}}]}}
 def meant(lab: Cluster, asked: Asked) -> frozenset[str]:
     """The addresses that the full name has."""
     return found(lab, asked.place, f"{'.'.join(asked.words)}.{DOMAIN}.")
-
-
-def found(lab: Cluster, place: str, name: str) -> frozenset[str]:
-    return frozenset(lab.fork().resolve(place, name).lookup.addresses)
 
 
 def fewest(lab: Cluster, asked: Asked) -> int:
@@ -146,7 +127,8 @@ def _wrong_name(
     if now != wanted:
         return f"observed {', '.join(sorted(now))}", "", _other(asked, now)
     if found(tomorrow, asked.place, name) != meant(tomorrow, asked):
-        return "it works today and not tomorrow", "", "On which other Service does it rest?"
+        says = "it works today and not tomorrow"
+        return says, "", "What does it spell: a name, or an address with dashes?"
     words = len(name.rstrip(".").split("."))
     if words > fewest(today, asked):
         says = f"it works, with {words} words; fewer do"
@@ -159,8 +141,8 @@ def _unknown(asked: Asked, name: str) -> tuple[str, str, str]:
     if name.endswith("."):
         return says, "", "The last dot says that nothing may be added. Is the name whole?"
     stays, abroad = asked.words[:-1], asked.words[-1] != asked.namespace
-    if tuple(name.split(".")) == stays and abroad:
-        words = "a name that is known at home, used abroad. With whose namespace is it completed?"
+    if abroad and tuple(name.split(".")) in (stays, (*stays, asked.namespace)):
+        words = "a name that is known at home, used abroad. In whose namespace is it looked for?"
         return says, "M19", f"{words} Look again at L09-08."
     if len(stays) > 1 and name.split(".") == [stays[0]]:
         return says, "", "A pod has a name below its headless Service. Look again at L09-24."
@@ -193,7 +175,7 @@ CASES = {  # letter: (the Service's name, what it says, the URL that is called)
 def came(letter: str) -> str:
     """What the program in the frontend gets: computed by looking up and connecting."""
     name, target, url = CASES[letter]
-    lab = _shop()
+    lab = shop()
     lab.apply(ALIAS.format(name, target))
     got = lab.request("pod/frontend", url)
     if got.connection is None:
@@ -239,114 +221,9 @@ def _alias_belief(letter: str, given: str) -> tuple[str, str]:
         )
     if letter == "a" and given == "certificate":
         return "", "Is there one in this call? Read the URL's first word."
+    if letter == "e" and given == "404":
+        return "", "It is heard, but by whom first? Look again at L09-33."
     return "", "First the name: does it lead to an address? Only then ask who hears what."
-
-
-# --- L09-3: a program that moved --------------------------------------------------------------
-
-MOVED = """apiVersion: apps/v1
-kind: Deployment
-metadata: {name: refunds, namespace: pay}
-spec:
-  selector: {matchLabels: {app: refunds}}
-  template:
-    metadata: {labels: {app: refunds}}
-    spec:
-      containers:
-      - name: refunds
-        image: shop.example/refunds:1.0
-        env: [{name: BACKEND_URL, value: "http://backend/orders"}]
-"""
-NEW_ADDRESS = """apiVersion: v1
-kind: Service
-metadata: {name: backend}
-spec: {clusterIP: 10.96.200.9, selector: {app: backend}, ports: [{port: 80, targetPort: 8080}]}
-"""
-
-
-def url_of(lab: Cluster) -> str:
-    """What the program reads when it starts; empty if it is not told."""
-    deployment = lab.state.get(Deployment, "refunds", "pay")
-    if deployment is None:
-        return ""
-    spec = deployment.manifest["spec"]["template"]["spec"]
-    variables = [e for c in spec.get("containers", ()) for e in c.get("env") or ()]
-    return next((str(e.get("value", "")) for e in variables if e["name"] == "BACKEND_URL"), "")
-
-
-def called(lab: Cluster) -> str:
-    """What the moved program sees when it calls: a page and by whom, or how it ends."""
-    url = url_of(lab)
-    if not url:
-        return "no URL to call"
-    pod = next((p for p in lab.state.list(Pod, "pay") if p.labels.get("app") == "refunds"), None)
-    if pod is None:
-        return "no such program in pay"
-    try:
-        got = lab.fork().request(f"pod/pay/{pod.name}", url)
-    except LabError as error:
-        return str(error).splitlines()[0]
-    if got.connection is None:
-        return "no such host"
-    return f"a page from {got.served_by}" if got else got.connection.outcome
-
-
-WANTED = "a page from backend"
-
-
-def _moved(answer: Cluster) -> Judgement:
-    before = _shop()
-    before.apply(MOVED)
-    judged = judge_probes(before, answer, SHOP)
-    if judged.standing != "SOLVED":
-        return judged
-    if (name := _names_broken(before, answer)) is not None:
-        says = f"{name}: it had an address, now it has another one or none."
-        return Judgement("YOU BROKE SOMETHING THAT WORKED", f"{says} Which Service is that?")
-    if not (now := called(answer)).startswith(WANTED):
-        belief, words = _moved_belief(answer, now)
-        looks = f"This looks like {belief}: {words}" if belief else words
-        says = f"refunds -> {url_of(answer) or 'backend'}: observed {now}, wanted {WANTED}."
-        return Judgement("NOT YET", f"{says} {looks}".rstrip(), belief)
-    after = answer.fork()
-    after.delete("svc/default/backend")
-    after.apply(NEW_ADDRESS)
-    if not (now := called(after)).startswith(WANTED):
-        says = f"refunds -> backend at its new address: observed {now}, wanted {WANTED}."
-        return Judgement("NOT YET", f"{says} Who should know the address, you or DNS?")
-    return Judgement("SOLVED", "refunds finds the backend, today and at its next address.")
-
-
-def _names_broken(before: Cluster, after: Cluster) -> str | None:
-    """A name that the shop's own pods use and that means something else now."""
-    used = (("pod/frontend", "backend"), ("pod/frontend", "db"), ("pod/pay/payments", "payments"))
-    for place, name in used:
-        if found(before, place, name) != found(after, place, name):
-            return f"{place.removeprefix('pod/')} looks up {name}"
-    return None
-
-
-def _moved_belief(lab: Cluster, now: str) -> tuple[str, str]:
-    alias = lab.state.get(Service, "backend", "pay")
-    if alias and alias.spec.type == "ExternalName":
-        target = alias.spec.external_name
-        if address_text(target):
-            return "M18", "an alias taken for a door to an address. What may it hold?"
-        if not target.rstrip(".").endswith(DOMAIN):
-            return "M19", (
-                "a short name behind an alias, where nobody completes it. Who reads the"
-                " search list?"
-            )
-    if alias and now in ("refused", "timed out"):
-        return "M19", (
-            "a Service made again at home. Its selector sees one namespace only. Where do the"
-            " backend's pods live?"
-        )
-    if now in ("no such program in pay", "no URL to call"):
-        return "", "The program stays where its owners work, and reads the same variable."
-    if "backend.pay" in url_of(lab):
-        return "M19", "a name that says its own home in place of the other's. Where is backend?"
-    return "", "Which names did the resolver ask for, and which one exists?"
 
 
 LESSON = Lesson(
@@ -391,7 +268,7 @@ LESSON = Lesson(
                 '`kubectl(lab, "get services -A")` shows where the Service lives. Write as much of'
                 " its name as a stranger needs.",
             ),
-            judge=_moved,
+            judge=moved,
             unfilled=always_filled,
             leaks=("backend.default", "default.svc"),
         ),

@@ -28,6 +28,19 @@ kind: Service
 metadata: {name: backend, namespace: pay}
 spec: {%s}
 """)'''
+ENDPOINT = '''answer = lab
+lab.apply("""apiVersion: v1
+kind: Service
+metadata: {name: backend, namespace: pay}
+spec: {ports: [{port: 80, targetPort: 8080}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: backend-1, namespace: pay, labels: {kubernetes.io/service-name: backend}}
+addressType: IPv4
+ports: [{port: 8080, protocol: TCP}]
+endpoints: [{addresses: [10.244.2.2], conditions: {ready: true}}]
+""")'''
 
 SOLVED = [
     ("L09-1", "the reference", six()),
@@ -60,6 +73,8 @@ WRONG = [
     ("L09-1", "a pod without its Service", six(e="store-0"), "NOT YET", ""),
     ("L09-1", "the list for one of it", six(e="store"), "NOT YET", ""),
     ("L09-1", "the words turned round", six(c="pay.payments"), "NOT YET", ""),
+    ("L09-1", "its own namespace said", six(b="backend.pay"), "NOT YET", "M19"),
+    ("L09-1", "a pod's address with dashes", six(f="10-244-3-4.default.pod"), "NOT YET", ""),
     ("L09-1", "a last dot on half a name", six(b="backend.default."), "NOT YET", ""),
     ("L09-1", "a URL", six(a="http://backend"), "NOT YET", ""),
     ("L09-1", "another Service", six(a="db"), "NOT YET", ""),
@@ -69,6 +84,7 @@ WRONG = [
     ("L09-2", "a short name behind an alias", came(c="page"), "NOT YET", "M19"),
     ("L09-2", "an alias without a port", came(b="timeout"), "NOT YET", "M18"),
     ("L09-2", "a certificate without TLS", came(a="certificate"), "NOT YET", ""),
+    ("L09-2", "the site hears the name first", came(e="404"), "NOT YET", ""),
     ("L09-2", "a word that is no choice", came(b="200"), "NOT YET", ""),
     ("L09-3", "nothing changed", "answer = lab", "NOT YET", ""),
     (
@@ -94,6 +110,15 @@ WRONG = [
     ),
     ("L09-3", "its own namespace", URL.format("backend.pay"), "NOT YET", "M19"),
     ("L09-3", "the words turned round", URL.format("default.backend"), "NOT YET", ""),
+    ("L09-3", "the pod's port", URL.format("backend.default:8080"), "NOT YET", ""),
+    (
+        "L09-3",
+        "the path lost",
+        "answer = lab; lab.apply(refunds.replace('backend/orders', 'backend.default'))",
+        "NOT YET",
+        "",
+    ),
+    ("L09-3", "today's pod behind a Service at home", ENDPOINT, "NOT YET", ""),
     ("L09-3", "an address", URL.format("10.96.1.2"), "NOT YET", ""),
     (
         "L09-3",
