@@ -2,9 +2,9 @@
 
 `topology`, `path`, `ports`, `compare`, `counters`, `outcomes`, `rules`, `cost`, `spread`,
 `histograms`, `modes`, `facts`, `names`, `spoken`, `plugins`, `edge`, `products`,
-`queries`, `who_asks` and `policies`
-give a `Figure`; `stepper`, `choose`, `lookup`, `matrix`, `placements`, `union`, `dash` and
-`tiers` give a widget. Nothing here is imported by the model, and widgets load anywidget when
+`queries`, `timeline`, `who_asks` and `policies`
+give a `Figure`; `stepper`, `scrubber`, `choose`, `lookup`, `matrix`, `placements`, `union`,
+`dash` and `tiers` give a widget. Nothing here is imported by the model, and widgets load anywidget when
 first made.
 """
 
