@@ -4,8 +4,8 @@
 `histograms`, `modes`, `facts`, `names`, `spoken`, `plugins`, `edge`, `products`,
 `queries`, `timeline`, `who_asks` and `policies`
 give a `Figure`; `stepper`, `scrubber`, `choose`, `lookup`, `matrix`, `placements`, `union`,
-`dash` and `tiers` give a widget. Nothing here is imported by the model, and widgets load anywidget when
-first made.
+`dash` and `tiers` give a widget. Nothing here is imported by the model, and widgets load anywidget
+when first made.
 """
 
 from __future__ import annotations
