@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from labkit.traffic.timeline import Life, Tick, Timeline, number
+from labkit.traffic.timeline import Life, Tick, Timeline
 from labkit.views.svg import clean, el
 from labkit.views.table import samp
-from labkit.views.timeline import LEFT, RIGHT, TOP, drawn, key, timeline, title, twin
+from labkit.views.timeline import LEFT, RIGHT, TOP, drawn, key, result, timeline, title, twin
 
 if TYPE_CHECKING:
     from labkit.views.widgets import Stepper
@@ -45,24 +45,17 @@ def frames(found: Timeline) -> tuple[Frame, ...]:
             at=(LEFT + (i + 0.5) * step, 0.0),
             say=_say(found, tick),
             why=_why(found, i),
-            short=f"{tick.at:g} s, {_result(tick)}",
+            short=f"{tick.at:g} s, {result(tick)}",
             clock=f"{tick.at:g} s",
         )
         for i, tick in enumerate(found.ticks)
     )
 
 
-def _result(tick: Tick) -> str:
-    if not tick.failed:
-        return "every new connection is answered"
-    how = ", ".join(f"{number(chance)} {end}" for end, chance in tick.failures.items())
-    return f"a new connection fails: {how}"
-
-
 def _say(found: Timeline, tick: Tick) -> str:
     acts = [told for at, told in found.acts if at == tick.at]
     done = f" {'; '.join(acts)}." if acts else ""
-    words = _result(tick)
+    words = result(tick)
     return f"{tick.at:g} s.{done} {words[0].upper()}{words[1:]}."
 
 

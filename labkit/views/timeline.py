@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import groupby
 
-from labkit.traffic.timeline import Life, Timeline, number
+from labkit.traffic.timeline import Life, Tick, Timeline, number
 from labkit.views.figure import Figure, figure
 from labkit.views.svg import WIDTH, clean, el, fit, line, rect, sans, text
 
@@ -209,12 +209,20 @@ def _late(found: Timeline) -> str:
     return f"The rules are late: {', '.join(late)}."
 
 
+def result(tick: Tick) -> str:
+    """What a new connection meets: `a new connection fails (1/3 unreachable)`."""
+    if not tick.failed:
+        return "every new connection is answered"
+    if set(tick.failures.values()) == {1}:
+        return f"every new connection fails ({next(iter(tick.failures))})"
+    how = ", ".join(f"{number(chance)} {end}" for end, chance in tick.failures.items())
+    return f"a new connection fails ({how})"
+
+
 def _failing(found: Timeline) -> Iterator[str]:
-    told = [tuple((f"{number(c)} {how}") for how, c in t.failures.items()) for t in found.ticks]
-    for first, last, how in runs(told):
-        if how:
-            assert isinstance(how, tuple)
-            yield f"{_when(found, first, last)}: a new connection fails ({', '.join(how)})."
+    for first, last, words in runs([result(tick) for tick in found.ticks]):
+        if found.ticks[first].failed:
+            yield f"{_when(found, first, last)}: {words}."
 
 
 def _when(found: Timeline, first: int, last: int) -> str:

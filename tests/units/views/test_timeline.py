@@ -77,7 +77,7 @@ def test_the_twin_says_when_and_why():
         "The rules are late: on node-1 by 2 s.",
         "At 2 s: deployment/backend configured.",
         "At 2 s: a new connection fails (1/3 unreachable).",
-        "At 3 s: a new connection fails (1 unreachable).",
+        "At 3 s: every new connection fails (unreachable).",
         "backend-5c9d-aaaaa, 10.244.1.18; pod: ready 0-1 s; slice: ready 0-1 s; "
         "node-1: sends there 0-1 s, sends there in vain 2-3 s; "
         "a connection opened at the start breaks at 2 s.",
@@ -114,7 +114,7 @@ def test_a_frame_for_each_tick_and_no_two_alike(found):
 
 def test_a_frame_says_who_sends_where():
     frame = frames(LATE)[3]
-    assert frame.say == "3 s. A new connection fails: 1 unreachable."
+    assert frame.say == "3 s. Every new connection fails (unreachable)."
     assert "node-1 sends to</dt><dd><samp>10.244.1.18 (nobody listens)</samp>" in frame.why
     assert frames(LATE)[2].say.startswith("2 s. deployment/backend configured.")
 
