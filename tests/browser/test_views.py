@@ -14,12 +14,14 @@ from tests.browser.lab import OUTPUTS
 from tests.units.views.faulty import REAL
 from tests.units.views.made import MADE, cluster_ip, dropped
 from tests.units.views.shop import CLUSTERS
+from tests.units.views.test_dns_views import DRAWN as RESOLVED
 from tests.units.views.test_edge import CASES as EDGES
 from tests.units.views.test_edge import pictured
 from tests.units.views.test_load import CASES as LOADS
 from tests.units.views.test_names import CASES as NAMED
 from tests.units.views.test_names import asking, named
 from tests.units.views.test_ports import CASES as RULERS
+from tests.units.views.test_proxy_views import DRAWN as CHOSEN
 from tests.units.views.test_spoken import CASES as REQUESTED
 from tests.units.views.test_spoken import asked as requested
 from tests.units.views.test_tiers import DRAWN as TIERS
@@ -42,6 +44,8 @@ SVGS = {
     **{f"tiers, {name}": lambda make=make: picture(make()) for name, make in TIERS.items()},
     **{f"timeline, {name}": lambda make=make: views.timeline(make()).svg
        for name, make in TIMELINES.items()},
+    **{f"proxy, {name}": lambda make=make: make().svg for name, make in CHOSEN.items()},
+    **{f"dns, {name}": lambda make=make: make().svg for name, make in RESOLVED.items()},
     "who asks whom": lambda: views.who_asks(*asking()).svg,
     "system pods": lambda: views.topology(CLUSTERS["shop"](), system=True).svg,
     "compare": lambda: views.compare(cluster_ip(), dropped(), ("before", "after")).svg,

@@ -39,17 +39,23 @@ def shop(pods: int, mode: str = "iptables", **options: str):
 
 
 LABS = {(mode, pods): shop(pods, mode) for mode in MODES for pods in PODS}
-FIGURES = {
-    **{f"outcomes, {m} {n}": lambda k=(m, n): outcomes(LABS[k], "svc/backend:80") for m, n in LABS},
-    **{f"rules, {m} {n}": lambda k=(m, n): rules(LABS[k], "svc/backend:80") for m, n in LABS},
-    **{f"rules, {m} sticky": lambda m=m: rules(LABS[m, 3], "svc/sticky:80") for m in MODES},
+DRAWN = {
+    **{f"outcomes, {m} {n}": lambda k=(m, n): outcomes(LABS[k], "svc/backend:80")
+       for m, n in LABS if n},
     "least connections": lambda: outcomes(shop(3, "ipvs", scheduler="lc"), "svc/backend:80"),
     "spread": lambda: spread(LABS["ipvs", 3], "svc/backend:80"),
+    "spread over ten": lambda: spread(LABS["nftables", 10], "svc/backend:80"),
     "histograms": lambda: histograms({EVIL: {EVIL: 3, "b": 0}, "two": {"a": 1}}),
+    "four histograms": lambda: histograms({x: {"one": 240, "two": 360, "slow": 0} for x in "abcd"}),
+    **{f"cost, {n}": lambda n=n: cost(n) for n in (1, 10, 1000, 10_000)},
+}  # fmt: skip
+FIGURES = DRAWN | {
+    **{f"nobody, {m}": lambda m=m: outcomes(LABS[m, 0], "svc/backend:80") for m in MODES},
+    **{f"rules, {m} {n}": lambda k=(m, n): rules(LABS[k], "svc/backend:80") for m, n in LABS},
+    **{f"rules, {m} sticky": lambda m=m: rules(LABS[m, 3], "svc/sticky:80") for m in MODES},
     "modes": lambda: modes(LABS["iptables", 3], CALLS),
     "facts": lambda: facts(*known()),
-    "cost": lambda: cost(10),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module", params=FIGURES.values(), ids=FIGURES)
