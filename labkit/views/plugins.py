@@ -8,7 +8,7 @@ from labkit.dns.plugin import Station
 from labkit.dns.server import Reply
 from labkit.traffic.resolve import Question, Resolution
 from labkit.views.figure import Figure, figure
-from labkit.views.svg import WIDTH, clean, fit, line, rect, text
+from labkit.views.svg import WIDTH, clean, fit, line, rect, sans, text
 
 HEAD, ROW, FOOT = 44.0, 34.0, 8.0
 DOWN, UP, BOX, WIDE, WORDS = 22.0, 40.0, 62.0, 116.0, 194.0
@@ -119,5 +119,6 @@ def _row(row: Row, y: float, turns: bool) -> str:
 
 
 def _cut(words: str) -> str:
-    most = 74
+    """Bold words must fit as well; the twin has them whole."""
+    most = int((WIDTH - WORDS - 8) / sans("x", 14))
     return words if len(words) <= most else f"{words[: most - 1]}…"

@@ -14,11 +14,15 @@ OUT = "api.stripe.com"
 EVIL = "<script>alert(1)</script>\"'.example"
 
 
-@pytest.fixture(scope="module")
-def lab():
+def shop():
     lab = scenario("shop")
     kubectl(lab, "scale deployment coredns -n kube-system --replicas=1")
     return lab
+
+
+@pytest.fixture(scope="module")
+def lab():
+    return shop()
 
 
 def rows(figure):
@@ -117,3 +121,27 @@ def test_many_names_are_counted_where_they_are_not_drawn(lab):
     figure = queries([fork.resolve("pod/frontend", f"n{i}") for i in range(4)])
     assert "and 6 more names" in figure.svg
     assert figure.twin.startswith("32 questions in 4 look-ups")
+
+
+def early():
+    return asked_too_early(shop(), instead(CACHE, "cache 30"))
+
+
+LONG = "a-very-long-name-of-a-host.in-a-department.of-a-company.with-a-long-name.example"
+DRAWN = {
+    "plugins, turned by kubernetes": lambda: plugins(shop().resolve("pod/frontend", OUT), 1),
+    "plugins, asked outside": lambda: plugins(shop().resolve("pod/frontend", OUT)),
+    "plugins, a long name": lambda: plugins(shop().resolve("pod/frontend", LONG), 3),
+    "queries, one look-up": lambda: queries(shop().resolve("pod/frontend", OUT)),
+    "queries, the clock": lambda: queries(early()),
+    "queries, many names": lambda: queries(
+        [shop().resolve("pod/frontend", f"{n}.{LONG}") for n in "abcd"]
+    ),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_what_is_drawn_has_its_words(draw):
+    figure = draw()
+    assert ElementTree.fromstring(figure.svg).attrib["viewBox"].startswith("0 0 720 ")
+    assert len(figure.twin.splitlines()) > 2
