@@ -191,7 +191,7 @@ def _stops(visit: Visit, sides: tuple[Side, ...], rows: tuple[Row, ...]) -> tupl
         at = places_in(keys, tuple(layer_of(s.hop, falls=falls) for s in read))
         word, room = _words(x, side)
         if visit.shape == "through":  # the reply's lanes leave no room outside the request's
-            word = "right"
+            word = word if side.layered else "right"
             room = 2 * abs(x - side.middle) - 34 if visit.leg == "request" else 0
         found = [Stop(s, x, rows[i].y, word, room) for s, i in zip(read, at, strict=True)]
         return found if falls else found[::-1]
