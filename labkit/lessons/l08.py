@@ -18,11 +18,13 @@ from labkit.lessons.exercises import (
     open_fields,
 )
 from labkit.lessons.scenarios import scenario
+from labkit.traffic.balancer import rotations
 
 LESSONS = DATA.parent / "notebooks" / "lessons"
 FRONT, MOVE = LESSONS / "L08-front.yaml", LESSONS / "L08-move.yaml"
 VIRTUAL, NODE_2 = "198.51.100.10:80", "192.168.7.12:30080"
 CLIENT, BALANCER = "203.0.113.9", "192.168.7.5"
+DOORS = {"node-1", "node-2", "node-3"}
 TRIES = 24  # connections with other dice; three nodes are all met
 
 
@@ -83,6 +85,9 @@ def _arrivals(answer: Mapping[str, object]) -> Judgement:
         return Judgement("SOLVED", "six cases, and each address has its author.")
     letter, (given, key) = next(iter(wrong.items()))
     belief, words = _arrival_belief(letter, given, key)
+    if given not in CHOICES:
+        says = f'{letter}: "{given}" is none of the four words: {", ".join(CHOICES)}.'
+        return Judgement("NOT YET", says)
     looks = f"This looks like {belief}: {words}" if belief else words
     right = ", ".join(x for x in CASES if x not in wrong)
     praise = f" Right so far: {right}." if right else ""
@@ -92,9 +97,7 @@ def _arrivals(answer: Mapping[str, object]) -> Judgement:
 
 def _arrival_belief(letter: str, given: str, key: str) -> tuple[str, str]:
     """What a wrong line says about its author; never the right one."""
-    if given not in CHOICES:
-        return "", "Choose one of the four."
-    if letter == "a" and given == "timeout":
+    if letter in "ace" and given == "timeout":
         return "M14", "a door only where the pod is. Who else has the rule? Look again at L08-09."
     if letter in "ac" and given == "client":
         return "M02", (
@@ -102,7 +105,7 @@ def _arrival_belief(letter: str, given: str, key: str) -> tuple[str, str]:
         )
     if letter == "b":
         return "M14", "a node port that always leads on. What does node-2 lack? See L08-21."
-    if letter == "d" and given == "timeout":
+    if letter in "df" and given == "timeout":
         return "M15", "Local loses packets everywhere. Who asked the nodes first? See L08-30."
     if letter in "ef" and given == "client":
         return "M14", "the client's address kept whoever stands between. Who opened the connection?"
@@ -182,20 +185,18 @@ def evening() -> Cluster:
 
 
 def _mended(answer: Cluster) -> Judgement:
-    service = answer.state.get(Service, "frontend", "default")
-    if (
-        service is None
-        or service.spec.type != "LoadBalancer"
-        or answer.config.load_balancer != "naive"
-    ):
-        return Judgement("NOT YET", "the balancer and its Service are as they are: keep both.")
+    service, kept = (x.state.get(Service, "frontend", "default") for x in (answer, evening()))
+    if service is None or service.spec.type != "LoadBalancer" or _doors(answer) != DOORS:
+        says = "the balancer, its three nodes and the Service are as they are: keep them."
+        return Judgement("NOT YET", says)
     now = seen(answer, VIRTUAL)
     if "node" in now:
         says = "the guard sees: it was the client, now it is a node."
         looks = "This looks like M14: a policy taken to keep the client's address. See L08-15."
         return Judgement("YOU BROKE SOMETHING THAT WORKED", f"{says} {looks}", "M14")
-    lost = _lost(answer)
-    if lost:
+    if kept and service.spec != kept.spec:
+        return Judgement("NOT YET", "the Service is another team's: leave it as it is.")
+    if lost := _lost(answer):
         says = f"outside -> http://198.51.100.10: observed a timeout for {lost}, wanted the page."
         return Judgement("NOT YET", f"{says} {_why_lost(answer)}", "M15")
     later = answer.fork()
@@ -205,6 +206,12 @@ def _mended(answer: Cluster) -> Judgement:
         says = f"today every page comes; once the pods are new, {lost} wait. What places them?"
         return Judgement("NOT YET", says)
     return Judgement("SOLVED", "every customer gets the page, and the guard sees customers.")
+
+
+def _doors(lab: Cluster) -> set[str]:
+    """The nodes that the naive balancer sends to; empty behind any other."""
+    found = rotations(lab.state) if lab.config.load_balancer == "naive" else ()
+    return {node.name for rotation in found for node in rotation.takers}
 
 
 def _lost(lab: Cluster) -> str:

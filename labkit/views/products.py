@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from labkit.edge.loadbalancer import Balancer, Table, table
 from labkit.views.figure import Figure
 from labkit.views.svg import clean, el
@@ -50,4 +52,9 @@ def _cell(balancer: Balancer, name: str) -> str:
     if cell is None:
         return el("span", "not found", class_="s")
     word = SHORT.get(cell.value, cell.value) if name == "checks" else cell.value
-    return el("b", clean(word)) + el("small", clean(cell.says))
+    return el("b", clean(word)) + el("small", _breakable(clean(cell.says)))
+
+
+def _breakable(words: str) -> str:
+    """The same, and a narrow cell may break `healthCheckNodePort` between its words."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=_)", "<wbr>", words)

@@ -35,6 +35,16 @@ SPREAD = (
     "topologySpreadConstraints: [{maxSkew: 1, topologyKey: kubernetes.io/hostname, "
     "whenUnsatisfiable: DoNotSchedule, labelSelector: {matchLabels: {app: frontend}}}], "
 )
+APART = (
+    "affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: "
+    "[{topologyKey: kubernetes.io/hostname, labelSelector: {matchLabels: {app: frontend}}}]}}, "
+)
+POD = """apiVersion: v1
+kind: Pod
+metadata: {name: f%d, labels: {app: frontend}, annotations: {labkit.dev/listens: "8080/TCP"}}
+spec: {nodeName: node-%d, containers: [{name: f, image: f}]}
+"""
+LABEL = "node.kubernetes.io/exclude-from-external-load-balancers="
 SERVICE = """answer = lab.fork()
 answer.apply(\"\"\"
 apiVersion: v1
@@ -55,6 +65,11 @@ SOLVED = [
     ("L08-3", "a pod on each node", HEAD % ("Deployment", "replicas: 3\n  ", "")),
     ("L08-3", "spread by a constraint", HEAD % ("Deployment", "replicas: 6\n  ", SPREAD)),
     ("L08-3", "a DaemonSet in its place", DAEMONS),
+    (
+        "L08-3",
+        "no two on one node",
+        HEAD % ("Deployment", "replicas: 3\n  ", APART),
+    ),
 ]
 
 # (exercise, what was tried, code, verdict, misconception)
@@ -67,6 +82,8 @@ WRONG = [
     ("L08-1", "a policy that undoes a proxy", table(f="client"), "NOT YET", "M14"),
     ("L08-1", "the proxy's address kept under Cluster", table(e="balancer"), "NOT YET", ""),
     ("L08-1", "a word that is no choice", table(a="customer"), "NOT YET", ""),
+    ("L08-1", "a balancer before closed doors", table(c="timeout"), "NOT YET", "M14"),
+    ("L08-1", "a proxy that loses packets", table(f="timeout"), "NOT YET", "M15"),
     ("L08-2", "one pod on every node", pods(1, 1, 1), "NOT YET", ""),
     ("L08-2", "as many as there is room", pods(4, 4, 1), "NOT YET", "M15"),
     ("L08-2", "a little of everything", pods(2, 1, 1), "NOT YET", "M15"),
@@ -103,6 +120,35 @@ WRONG = [
         SERVICE % ("LoadBalancer", "Cluster"),
         "YOU BROKE SOMETHING THAT WORKED",
         "M14",
+    ),
+    (
+        "L08-3",
+        "other pods behind the Service",
+        'kubectl(lab, "scale deployment backend --replicas=6")\n'
+        + (SERVICE % ("LoadBalancer", "Local")).replace("app: frontend", "app: backend"),
+        "NOT YET",
+        "",
+    ),
+    (
+        "L08-3",
+        "the other nodes deleted",
+        'answer = lab.fork(); answer.delete("node/node-2"); answer.delete("node/node-3")',
+        "NOT YET",
+        "",
+    ),
+    (
+        "L08-3",
+        "the other nodes taken from the balancer",
+        f'kubectl(lab, "label node node-2 node-3 {LABEL}"); answer = lab',
+        "NOT YET",
+        "",
+    ),
+    (
+        "L08-3",
+        "pods that nobody makes again",
+        f"answer = lab.fork()\nfor n in (2, 3):\n    answer.apply({POD!r} % (n, n))",
+        "NOT YET",
+        "",
     ),
     ("L08-3", "the balancer given up", SERVICE % ("NodePort", "Local"), "NOT YET", ""),
     (
