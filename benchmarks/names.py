@@ -44,7 +44,7 @@ class Echo(NameServer):
         return bytes(DNSRecord.parse(data).reply().pack())
 
 
-RUNS = 3
+RUNS = 5
 ONE = ["backend.default.svc.cluster.local"] * QUESTIONS * RUNS
 FRESH = [
     f"10-{n // 60000}-{n // 250 % 250}-{n % 250}.default.pod.cluster.local"
