@@ -24,8 +24,7 @@ def told(reach: Reach) -> str:
     if not shut:
         return f"{head}, all open."
     members = groups(reach)
-    names = group_names(reach, members)
-    called = [f"{n} x{len(ks)}" if len(ks) > 1 else n for n, ks in zip(names, members, strict=True)]
+    called = _called(reach, members)
     guarded = [j for j in range(len(members)) if not all(_column(reach, members, j))]
     lines = [f"{head}, {reach.open_pairs} open, {shut} closed."]
     for j in guarded[:MOST]:
@@ -35,9 +34,45 @@ def told(reach: Reach) -> str:
     return "\n".join(lines)
 
 
+def brief(reach: Reach) -> str:
+    """The same in one line, for who knows the pods; receivers that are open alike stand together.
+
+    `22 of 25 pairs are open. Into default/db: only default/backend.`
+    """
+    members = groups(reach)
+    called = _called(reach, members)
+    alike: dict[str, list[str]] = {}
+    for j in range(len(members)):
+        if not all(_column(reach, members, j)):
+            alike.setdefault(_visitors(reach, members, called, j), []).append(called[j])
+    count = len(reach.pods) ** 2
+    head = f"{reach.open_pairs} of {count} pairs are open." if alike else "All pairs are open."
+    return " ".join([head, *(f"Into {some(into)}: {whom}." for whom, into in alike.items())])
+
+
+def _visitors(reach: Reach, members: Members, called: list[str], j: int) -> str:
+    """`only default/backend`, `all but default/frontend (may not send)`, or `nobody`."""
+    column = _column(reach, members, j)
+    itself = {j} if len(members[j]) == 1 and reach.reading.itself else set()
+    others = [i for i in range(len(members)) if i not in itself]
+    enters = [called[i] for i in others if column[i]]
+    reasons = {i: who(reach.why(*_pair(members, i, j))) for i in others if not column[i]}
+    if len(reasons) < len(enters):
+        return f"all but {some([f'{called[i]}{why}' for i, why in reasons.items()])}"
+    silent = [f"{called[i]}{why}" for i, why in reasons.items() if why]
+    barred = f"; of the others: {some(silent)}" if silent else ""
+    return (f"only {some(enters)}" if enters else "nobody") + barred
+
+
 def _pair(members: Members, i: int, j: int) -> tuple[int, int]:
     """The pods that speak for two groups; two different ones where a group has two."""
     return members[i][0], members[j][-1 if i == j else 0]
+
+
+def _called(reach: Reach, members: Members) -> list[str]:
+    """The names of the groups, with how many pods each has where that is more than one."""
+    names = zip(group_names(reach, members), members, strict=True)
+    return [f"{n} x{len(ks)}" if len(ks) > 1 else n for n, ks in names]
 
 
 def _column(reach: Reach, members: Members, j: int) -> list[bool]:

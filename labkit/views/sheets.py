@@ -9,10 +9,11 @@ import msgspec
 from labkit.errors import CommandError, LabError
 from labkit.policy.reach import Reach
 from labkit.policy.sentences import sentence
+from labkit.policy.told import brief, some
 from labkit.traffic.connect import connect
 from labkit.traffic.program import program
 from labkit.views.grid import LEFT, Grid, table
-from labkit.views.matrix import cells, drawn, enforced, height, key, words
+from labkit.views.matrix import cells, drawn, enforced, height, key, lies, words
 from labkit.views.svg import clean, el
 
 if TYPE_CHECKING:
@@ -76,9 +77,20 @@ def board(
         shown=shown,
     )
     spoken = [sheet for sheet in sheets if _is_told(sheet, sheets)]
-    widget.words = "\n\n".join("\n".join(filter(None, (x.says, twins[x.name]))) for x in spoken)
+    widget.words = _aloud(spoken) if len(spoken) > 1 else twins[shown]
     widget.figure = drawn(grid, start.reach, before, twins[shown])
     return widget
+
+
+def _aloud(sheets: list[Sheet]) -> str:
+    """The twin of many sheets: the pods once, then a short paragraph for each sheet."""
+    first = sheets[0].reach
+    itself = " A pod always reaches itself." if first.reading.itself else ""
+    head = f"Policy verdicts on {first.protocol} {first.port} between {some(list(first.names))}."
+    rest = "Into a pod that is not named, everybody may connect."
+    told = [f"{sheet.says}\n{brief(sheet.reach)}" for sheet in sheets]
+    end = [] if enforced(first) else [lies(first)]
+    return "\n\n".join([f"{head}{itself} {rest}", *told, *end])
 
 
 def _is_told(sheet: Sheet, sheets: list[Sheet]) -> bool:

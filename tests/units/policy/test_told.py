@@ -6,6 +6,7 @@ import pytest
 
 from labkit import kubectl, scenario
 from labkit.errors import CommandError, NotFound
+from labkit.policy.told import brief
 
 HEAD = """apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
@@ -40,6 +41,35 @@ def test_only_receivers_that_are_closed_to_somebody_are_told_with_who_does_not_a
         "  open to    default/backend, default/frontend (itself), ops/monitoring, pay/payments",
     ]
     assert "  closed to  default/db (may not send)" in repr(lab.reachability(80))
+
+
+BRIEF = {
+    # who enters a guarded pod, and who is kept back by its own end: (rules, port, words)
+    "nobody is guarded": ((), 80, "All pairs are open."),
+    "the few that enter": ((("db", FRONT),), 80, "Into default/db: only default/frontend."),
+    "nobody else": (
+        (("db", "ingress: []"), ("backend", "ingress: []")),
+        80,
+        "Into default/backend, default/db: nobody.",
+    ),
+    "the few that do not": (
+        (("db", DENY),),
+        80,
+        "Into default/backend, default/frontend, ops/monitoring, pay/payments: "
+        "all but default/db (may not send).",
+    ),
+    "both ends": (
+        (("backend", FRONT), ("db", DENY), ("frontend", DENY)),
+        80,
+        "Into default/backend: nobody; of the others: default/db (neither end agrees), "
+        "default/frontend (may not send).",
+    ),
+}
+
+
+@pytest.mark.parametrize(("rules", "port", "words"), BRIEF.values(), ids=BRIEF)
+def test_in_brief_receivers_that_are_open_alike_stand_together(rules, port, words):
+    assert words in brief(shop(*rules).reachability(port))
 
 
 def test_long_lists_end_after_eight_names():

@@ -205,7 +205,9 @@ def test_every_choice_in_every_order_is_a_sheet():
         by_mask.setdefault(sheet["mask"], set()).add(sheet["cells"])
     assert sorted(by_mask) == list(range(8))
     assert all(len(cells) == 1 for cells in by_mask.values())
-    assert widget.words.startswith("No policy is applied.\nPolicy verdicts")
+    first, nothing, *_ = widget.words.split("\n\n")
+    assert first.startswith("Policy verdicts on TCP 8080 between default/backend, default/db, ")
+    assert nothing == "No policy is applied.\nAll pairs are open."
     assert widget.words.count("In both orders: the same matrix.") == 3
     assert widget.words.count("In all 6 orders: the same matrix.") == 1
 
@@ -221,7 +223,7 @@ def test_one_dash_is_the_only_letter_between_two_drafts():
     widget = dash(lab, BOTH, 8080)
     assert widget.shown == "two dashes"
     assert widget.moves["shown"] == ("one dash", "two dashes")
-    one, two = widget.words.split("\n\n")
+    _, one, two = widget.words.split("\n\n")
     assert one.splitlines()[0] == (
         "one dash: all pods in namespaces with kubernetes.io/metadata.name=ops, and pods with "
         "app=monitoring in all namespaces: ops/monitoring."
