@@ -14,6 +14,7 @@ from labkit.lessons.detective import (
     Call,
     Case,
     calls_after_a_restart,
+    not_ready,
 )
 from labkit.lessons.exercises import Exercise, Judgement, Lesson
 
@@ -48,13 +49,13 @@ def _unfilled(number: int, answer: Any) -> str | None:
         return f"this is case {answer.number}; hand in case {number}"
     if answer.said is ...:
         return "no cause named yet"
-    if answer.said not in CAUSES:
+    if str(answer.said) not in CAUSES:
         return f"name one letter of {', '.join(CAUSES)}"
     return None
 
 
 def _judge(case: Case) -> Judgement:
-    """First the calls, now and after a restart; then the cause; then the count of questions."""
+    """First the calls, now and after a restart; then the pods, the cause, and the count."""
     wrong = _wrong(case, case.lab)
     if wrong is not None:
         return wrong
@@ -63,10 +64,13 @@ def _judge(case: Case) -> Judgement:
         call, seen = later
         says = f"{call.says}: once the pods are replaced: {seen}, wanted {WELL}. Mend the cause."
         return Judgement("NOT YET", says)
+    if pods := not_ready(case.lab):
+        says = f"every call works, and {pods[0]} is still not ready. Mend the cause."
+        return Judgement("NOT YET", says)
     if case.said != case.truth:
-        number, words = BELIEFS.get((case.truth, case.said), ("", ""))
-        looks = f" This looks like {number}: {words}" if number else ""
-        return Judgement("NOT YET", f"every call works, but the cause was another.{looks}", number)
+        number, words = BELIEFS.get((case.truth, case.said), ("", "What did your mend change?"))
+        looks = f"This looks like {number}: {words}" if number else words
+        return Judgement("NOT YET", f"every call works, but the cause was another. {looks}", number)
     if case.cost > ENOUGH:
         says = f"mended and named, with {case.cost} questions; {ENOUGH} are enough. Try a new seed."
         return Judgement("NOT YET", says)

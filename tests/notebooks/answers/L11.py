@@ -79,6 +79,15 @@ WRONG = [
         "NOT YET",
         "",
     ),
+    (
+        "L11-1",
+        "somebody else answers",
+        closed(
+            "b", APPLY % (DB % "selector: {app: backend}, ports: [{port: 5432, targetPort: 8080}]")
+        ),
+        "NOT YET",
+        "",
+    ),
     ("L11-1", "asked too often", closed("b", LOOK * 3 + SELECTOR), "NOT YET", ""),
     ("L11-2", "DNS blamed", closed("h", ROUTE), "NOT YET", "M22"),
     ("L11-2", "the Service blamed", closed("b", ROUTE), "NOT YET", "M40"),
@@ -109,8 +118,22 @@ WRONG = [
         BROKE,
         "",
     ),
+    (
+        "L11-5",
+        "a name that exists, and is another",
+        closed("g", APPLY % (ARCHIVE % "api.stripe.com")),
+        "NOT YET",
+        "",
+    ),
     ("L11-5", "another typo", closed("g", APPLY % (ARCHIVE % "db.exmaple.com")), "NOT YET", ""),
     ("L11-6", "ports blamed", closed("c", APPLY % (LISTENS % "8443/TCP")), "NOT YET", "M06"),
     ("L11-6", "a containerPort declared", closed("a"), "NOT YET", ""),
+    (
+        "L11-6",
+        "a second program beside the deaf one",
+        closed("a", APPLY % (LISTENS % "8443/TCP").replace("{name: payments,", "{name: other,", 1)),
+        "NOT YET",
+        "",
+    ),
     ("L11-6", "another port", closed("a", APPLY % (LISTENS % "8444/TCP")), "NOT YET", ""),
 ]

@@ -83,6 +83,35 @@ def test_a_trace_counts_for_three_and_a_line_for_one():
     assert case.cost == 4
 
 
+def test_what_was_planted_cannot_be_undone():
+    for number in range(1, CASES + 1):
+        with pytest.raises(LabError, match="nothing was changed"):
+            open_case(number, 7).lab.undo()
+
+
+def test_a_cause_that_is_named_counts_once():
+    case = open_case(1, 7)
+    for letter in ("a", "b", "b", ..., "z"):
+        case = case.closed(letter)
+    assert case.cost == 2
+
+
+def test_a_call_that_fails_now_and_then_is_reported_so():
+    assert "http://db:5432: no answer from DNS, at times" in open_case(2, 7).report
+
+
+def test_a_pod_that_is_not_ready_leaves_the_case_open():
+    case = open_case(6, 2)
+
+    def unready_too(manifest):
+        manifest["spec"]["publishNotReadyAddresses"] = True
+
+    apply_changed(case.lab, "svc/db", unready_too)
+    says = check("L11-6", case.closed("d")).says
+    assert says.startswith("every call works, and db-")
+    assert says.endswith("is still not ready. Mend the cause.")
+
+
 UNFIT = {
     "no case": ("b", 'hand in `case.closed("a")`, with the case from `open_case(1)`'),
     "another case": (open_case(2, 7).closed("b"), "this is case 2; hand in case 1"),
