@@ -233,7 +233,7 @@ LESSON = Lesson(
     number="L08",
     guesses=(
         Guess("L08-P1", ("page", "refused", "timeout")),
-        Guess("L08-P2", ("customer", "node", "router")),
+        Guess("L08-P2", ("same", "customer", "node")),
         Guess("L08-P3", ("page", "refused", "timeout")),
         Guess("L08-P4", ("bug", "slow", "nobody")),
         Guess("L08-P5", ("1/4", "1/3", "1/2")),
