@@ -55,7 +55,7 @@ def run(lab: Cluster, request: Request, stdin: str | None) -> Output:
 
 
 def _pod(request: Request, name: str, namespace: str, attached: bool) -> dict[str, Any]:
-    restart = _restart(request)
+    restart = request.text("restart", "Always")
     if restart not in RESTARTS:
         have = ", ".join(RESTARTS)
         raise Refused(f"error: invalid restart policy: {restart}, valid values are: {have}")
@@ -71,11 +71,6 @@ def _pod(request: Request, name: str, namespace: str, attached: bool) -> dict[st
         "metadata": {"name": name, "namespace": namespace, "labels": _labels(request, name)},
         "spec": {"containers": [container], "restartPolicy": restart},
     }
-
-
-def _restart(request: Request) -> str:
-    """OnFailure for a pod with `-i`. Source: `getRestartPolicy` in kubectl `pkg/cmd/run/run.go`."""
-    return request.text("restart") or ("OnFailure" if request.on("stdin") else "Always")
 
 
 def _labels(request: Request, name: str) -> dict[str, str]:
@@ -96,20 +91,30 @@ def _attached(lab: Cluster, request: Request, name: str) -> Output:
         output = run_in(lab, f"pod/{name}", list(command))
     finally:
         deleted = lab.delete(f"pod/{name}") if request.on("rm") else ()
-    shown = output if _restart(request) == "Never" else Output(f"{output}\n")
-    return joined([shown, *(Output(str(d)) for d in deleted), *_end(request, name, output)])
+    restart = request.text("restart", "Always")
+    shown = output if restart == "Never" else Output(f"{output}\n")
+    resume = [Output(_resume(name))] if restart == "Always" and request.on("tty") else []
+    gone = (Output(str(d)) for d in deleted)
+    return joined([shown, *resume, *gone, *_end(restart, name, output)])
 
 
-def _end(request: Request, name: str, output: Output) -> list[Output]:
+def _resume(name: str) -> str:
+    """What attaching to a pod that restarts ends with. Source: kubernetes/kubernetes#135790."""
+    namespace, _, pod = name.partition("/")
+    command = f"kubectl attach {pod} -c {pod} -n {namespace} -i -t"
+    return f"Session ended, resume using '{command}' command"
+
+
+def _end(restart: str, name: str, output: Output) -> list[Output]:
     """What kubectl says when the command failed, and its own exit code.
 
-    With OnFailure the kubelet starts the command again and again; kubectl waits for its success,
-    and gives up after a minute. Source: `RunOptions.Run` in kubectl `pkg/cmd/run/run.go`;
-    github.com/kubernetes/kubectl/issues/1556.
+    With Always, which is what it takes by itself, kubectl does not wait to see how the command
+    ends: its exit code is 0. With OnFailure it waits a minute for a success. Source: the flag
+    `restart` and `RunOptions.Run` in kubectl `pkg/cmd/run/run.go`.
     """
     if not output.exit_code:
         return []
-    match _restart(request):
+    match restart:
         case "Never":
             return [Output(f"pod {name} terminated (Error)", output.exit_code)]
         case "OnFailure":
