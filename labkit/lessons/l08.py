@@ -197,13 +197,14 @@ def _mended(answer: Cluster) -> Judgement:
     if kept and service.spec != kept.spec:
         return Judgement("NOT YET", "the Service is another team's: leave it as it is.")
     if lost := _lost(answer):
-        says = f"outside -> http://198.51.100.10: observed a timeout for {lost}, wanted the page."
-        return Judgement("NOT YET", f"{says} {_why_lost(answer)}", "M15")
+        says = f"outside -> http://198.51.100.10: observed {lost}, wanted the page."
+        belief, words = _why_lost(answer, lost)
+        return Judgement("NOT YET", f"{says} {words}", belief)
     later = answer.fork()
     for pod in later.list("pods", selector="app=frontend"):
         later.delete(f"pod/{pod.name}")
     if lost := _lost(later):
-        says = f"today every page comes; once the pods are new, {lost} wait. What places them?"
+        says = f"today every page comes; once the pods are new, {lost}. What places them?"
         return Judgement("NOT YET", says)
     return Judgement("SOLVED", "every customer gets the page, and the guard sees customers.")
 
@@ -215,18 +216,24 @@ def _doors(lab: Cluster) -> set[str]:
 
 
 def _lost(lab: Cluster) -> str:
-    """`2/3`: what part of all connections gets no page; empty if none."""
+    """`a timeout for 2/3`: what part of all connections gets no page; empty if none."""
     ends = lab.outcomes("outside", VIRTUAL).ends
-    lost = sum((ends.get(end, Fraction(0)) for end in ("refused", "timed out")), Fraction(0))
-    return str(lost) if lost else ""
+    words = {"timed out": "a timeout", "refused": "a refusal"}
+    found = [(words[end], ends[end]) for end in words if end in ends]
+    return " and ".join(f"{word} for {'all' if part == 1 else part}" for word, part in found)
 
 
-def _why_lost(lab: Cluster) -> str:
+def _why_lost(lab: Cluster, lost: str) -> tuple[str, str]:
+    """The belief behind a loss, and what to say about it."""
+    if "refusal" in lost:
+        return "", "Somebody says no: is there a pod, and does it listen?"
     pods = lab.list("pods", selector="app=frontend")
     nodes = {pod.spec.node_name for pod in pods}
     if len(pods) > 3 and len(nodes) == 1:
-        return "This looks like M15: more pods on one node open no other door. Count doors."
-    return "This looks like M15: Local comes free of charge. Which doors have nobody behind them?"
+        says = "more pods on one node open no other door. Count doors."
+    else:
+        says = "Local comes free of charge. Which doors have nobody behind them?"
+    return "M15", f"This looks like M15: {says}"
 
 
 LESSON = Lesson(

@@ -150,6 +150,13 @@ WRONG = [
         "NOT YET",
         "",
     ),
+    (
+        "L08-3",
+        "pods that listen elsewhere",
+        (HEAD % ("Deployment", "replicas: 3\n  ", "")).replace("8080/TCP", "80/TCP"),
+        "NOT YET",
+        "",
+    ),
     ("L08-3", "the balancer given up", SERVICE % ("NodePort", "Local"), "NOT YET", ""),
     (
         "L08-3",
