@@ -68,7 +68,7 @@ def _service_type(value: dict[str, Any]) -> Faults:
     if value.get("healthCheckNodePort") and not checked:
         yield ".healthCheckNodePort", "needs externalTrafficPolicy Local and type LoadBalancer"
     if part(value, "sessionAffinityConfig") and value.get("sessionAffinity") in (None, "None"):
-        yield ".sessionAffinityConfig", "needs sessionAffinity ClientIP; add it"
+        yield ".sessionAffinityConfig", "needs sessionAffinity ClientIP; add it, or take this away"
 
 
 def _addresses(value: dict[str, Any]) -> Faults:

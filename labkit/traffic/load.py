@@ -55,12 +55,20 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name in ("clients", "rate", "per_connection", "max_age", "seconds"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, int | float) and value > 0):
-                raise CommandError(f"load: {name} is {value!r}; give a number above 0")
+            value, whole = getattr(self, name), name in ("clients", "per_connection")
+            if value is None and name in ("per_connection", "max_age"):
+                continue
+            if not (isinstance(value, int if whole else int | float) and value > 0):
+                number = "whole number" if whole else "number"
+                raise CommandError(f"load: {name} is {value!r}; give a {number} above 0")
         if self.chooses not in get_args(Chooser):
             raise CommandError(
                 f"load: chooses is {self.chooses!r}; choose {', '.join(get_args(Chooser))}"
+            )
+        if self.chooses == "client" and (self.per_connection or self.max_age):
+            raise CommandError(
+                "load: a client with the list keeps its connections; leave out per_connection"
+                " and max_age"
             )
         if self.clients * self.rate * self.seconds / self.each > MOST:
             raise CommandError(f"load: more than {MOST} connections; ask for fewer clients")

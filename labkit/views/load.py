@@ -92,7 +92,8 @@ def _draw(found: Load, shown: tuple[Row, ...]) -> list[str]:
         parts += [_box(row, i, y, fullest) for i in range(row.first, row.last)]
         parts += _absent(row, y)
         wide = WIDEST * row.total / most if most else 0.0
-        parts.append(rect(BARS, y + 6, max(wide, 1.0), ROW - 12, _colour(row), rx=1))
+        if row.total:
+            parts.append(rect(BARS, y + 6, max(wide, 1.0), ROW - 12, _colour(row), rx=1))
         share = f"{100 * row.total / whole:.0f} %" if whole else "–"
         parts.append(text(SHARE, y + 17, share, "x end"))
         parts.append(text(OPENED, y + 17, short(row.connections), "x end"))

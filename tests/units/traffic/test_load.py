@@ -211,6 +211,8 @@ def test_no_request_is_lost_or_made_up(chooses, rate):
 MISTAKES = {
     "no such option": ({"ages": 3}, "load: there is no `ages`; there are clients, rate"),
     "a number below 0": ({"max_age": -1}, "load: max_age is -1; give a number above 0"),
+    "half a request": ({"per_connection": 2.5}, "load: per_connection is 2.5; give a whole number"),
+    "an age of what is kept": ({"chooses": "client", "max_age": 5}, "load: a client with the list"),
     "nobody chooses": ({"chooses": "kube"}, "load: chooses is 'kube'; choose node, client, proxy"),
     "too many": ({"clients": 10**7, "per_connection": 1}, "load: more than 5000000 connections"),
     "no list": ({"target": "pod/backend", "chooses": "client"}, "pod/backend: no Service"),
