@@ -27,7 +27,7 @@ from labkit.traffic.load import Load
 
 SETTINGS = ("per_connection", "max_age", "chooses")
 SALE: dict[str, Any] = {"clients": 1000, "rate": 1, "seconds": 240}
-LIMIT, DEAR = 0.1, 250.0  # the spread; new connections a second
+LIMIT, DEAR = 0.1, 300.0  # the spread; new connections a second
 
 
 class Friday(msgspec.Struct, frozen=True):
@@ -77,7 +77,10 @@ def _even(answer: Mapping[str, Any]) -> Judgement:
             return Judgement("NOT YET", f"{says} How long could each live, at that price?")
         if spread >= LIMIT:
             return _uneven(friday, run, spread)
-    return Judgement("SOLVED", "every pod has its part, on every Friday that we played.")
+    again = "Which other way would have done it?"
+    if answer["chooses"] != "node":
+        again = "Now find a way in which the node chooses."
+    return Judgement("SOLVED", f"every pod has its part, on every Friday that we played. {again}")
 
 
 def _uneven(friday: Friday, run: Load, spread: float) -> Judgement:
@@ -87,7 +90,7 @@ def _uneven(friday: Friday, run: Load, spread: float) -> Judgement:
     new = sum(run.connections[end] for end, since in zip(run.ends, run.since, strict=True) if since)
     if spread > 0.5:
         belief = "requests taken for what a Service spreads"
-        asks = f"The new pods got {new} connections. Look again at L06-17."
+        asks = f"The new pods got {new} connections. Look again at L06-18."
         return Judgement("NOT YET", f"{says} This looks like M10: {belief}. {asks}", "M10")
     asks = "By second 120, how many of the old connections should have ended?"
     return Judgement("NOT YET", f"{says} {asks}")
@@ -129,7 +132,7 @@ def _tills(answer: Cluster) -> Judgement:
             busiest = max(run.totals.values()) / sum(run.totals.values())
             if busiest > MOST:
                 return _crowded(answer, door, busiest)
-    if _changed(answer):
+    if _sizes(answer) != _sizes(saturday()):
         says = "a Deployment is not as it was, and the tills do not need that."
         return Judgement("NOT YET", f"{says} Which object decides who meets whom?")
     return Judgement("SOLVED", "three pods share the tills, by either door.")
@@ -145,14 +148,13 @@ def _crowded(lab: Cluster, door: str, busiest: float) -> Judgement:
     if service.spec.session_affinity_config.client_ip.timeout_seconds < 3600:
         asks = "How many seconds pass between two new connections of sixty tills?"
     else:
-        asks = "How many senders does the rule in L06-33 see?"
+        asks = "How many senders does the rule in L06-34 see?"
     return Judgement("NOT YET", f"{says} {belief} {asks}", "M17")
 
 
-def _changed(lab: Cluster) -> bool:
-    """Whether the backend's Deployment is another one than Saturday's."""
-    found = lab.state.get(Deployment, "backend", "default")
-    return found is None or found.spec.replicas != PODS
+def _sizes(lab: Cluster) -> dict[tuple[str, str], int]:
+    """The Deployments that there are, each with the number of pods that it wants."""
+    return {(d.namespace, d.name): d.spec.replicas for d in lab.state.list(Deployment)}
 
 
 LESSON = Lesson(
@@ -171,7 +173,7 @@ LESSON = Lesson(
                 "look at the old pods from second 60 on: what keeps their requests there?",
                 "either connections must end in time, or somebody else must choose. Which of"
                 " the three settings does what?",
-                "try one of the cures of L06-26, and read both numbers that the cell prints.",
+                "try one of the cures of L06-27, and read both numbers that the cell prints.",
             ),
             judge=_even,
             unfilled=_settings,
@@ -180,10 +182,10 @@ LESSON = Lesson(
         Exercise(
             "L06-2",
             hints=(
-                "compare the Service with the rules of L06-33: which field makes them?",
+                "compare the Service with the rules of L06-34: which field makes them?",
                 "for whom was that field once needed, and what does the story say about it now?",
-                '`kubectl(lab, "get service backend -o yaml")` shows all fields; apply the'
-                " Service again with one changed.",
+                "take one line of the text away, run the cell, and look for `--rcheck` on the"
+                " node as L06-34 does. Which line brings these rules?",
             ),
             judge=_tills,
             unfilled=always_filled,

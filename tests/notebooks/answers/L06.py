@@ -29,6 +29,8 @@ SOLVED = [
     ("L06-1", "a proxy that reads requests", settings(chooses="proxy")),
     ("L06-1", "a limited number of requests", settings(per_connection=5)),
     ("L06-1", "age and number", settings(per_connection=20, max_age=15.5)),
+    ("L06-1", "as short as the price allows", settings(max_age=4)),
+    ("L06-1", "an age for the way to a proxy", settings(max_age=10, chooses="proxy")),
     ("L06-2", "no affinity, said so", service("sessionAffinity: None")),
     ("L06-2", "the line taken out", service()),
     (
@@ -46,6 +48,8 @@ WRONG = [
     ("L06-1", "an age that comes too late", settings(max_age=150), "NOT YET", ""),
     ("L06-1", "a connection for each request", settings(per_connection=1), "NOT YET", ""),
     ("L06-1", "kube-proxy chooses", settings(chooses="kube-proxy"), "NOT YET", ""),
+    ("L06-1", "no whole request", settings(per_connection=2.5), "NOT YET", ""),
+    ("L06-1", "an age and a list", settings(max_age=10, chooses="client"), "NOT YET", ""),
     (
         "L06-1",
         "fewer workers",
