@@ -28,7 +28,7 @@ from labkit.lessons.exercises import (
     observe,
 )
 from labkit.lessons.scenarios import scenario
-from labkit.traffic.timeline import Life, failed, number
+from labkit.traffic.timeline import Known, Life, failed, number
 
 CALL = ("pod/frontend", "svc/backend:80")
 SEEDS = 20
@@ -57,17 +57,18 @@ def _release(answer: Cluster) -> Judgement:
     manifest = _deployment(answer)
     if manifest["spec"].get("replicas", 1) < 3:
         return Judgement("NOT YET", "the shop needs its three pods. How many are you running?")
-    lab = _small(answer)
-    lab.apply([_tagged(manifest, "0")])
-    lab.wait(OVER)
+    # A release takes the pods of the one before it away: their pause is what counts.
+    base = _small(answer)
+    base.apply([_tagged(manifest, "0")])
+    base.wait(OVER)
+    known: Known = {}
     for seed in range(1, SEEDS + 1):
-        # Each release takes the pods of the one before it away: their pause is what counts.
-        begun = lab.state.now
+        lab, begun = base.fork(), base.state.now
         lab.apply([_tagged(manifest, str(seed))])
         _until_quiet(lab)
         how: dict[str, Any] = {"last": lab.state.now - begun + BEFORE}
         how |= {"delay": _late(seed), "step": STEP}
-        if bad := failed(lab.history, *CALL, **how):
+        if bad := failed(lab.history, *CALL, known, **how):
             return _unlucky(lab, how, *bad[0])
         if _old(lab, str(seed)):
             says = f"after {OVER:g} seconds observed old pods, wanted the new version alone."

@@ -10,7 +10,7 @@ at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -29,6 +29,8 @@ from labkit.proxy.services import Endpoint, ServicePort, usable_endpoints
 from labkit.traffic.chances import FAILURES
 from labkit.traffic.connect import Medium, asked, seen
 from labkit.traffic.film import Film, Moment, Shot
+
+Known = dict[Hashable, Mapping[str, Fraction]]  # what a tick hangs on -> its failures
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,14 +134,36 @@ def timeline(
 
 
 def failed(
-    history: Sequence[Moment], source: str, target: str, **how: Any
+    history: Sequence[Moment], source: str, target: str, known: Known | None = None, **how: Any
 ) -> tuple[tuple[float, Mapping[str, Fraction]], ...]:
-    """Only the ticks at which a connection may fail, with each failure's chance; as `timeline`."""
-    namespace = how.pop("namespace", "default")
+    """Only the ticks at which a connection may fail, with each failure's chance; as `timeline`.
+
+    For a pod that calls a Service, while nothing but the Service's pods changes: then a tick at
+    which its node has the rules of another, and the same addresses listen, is walked once.
+
+    Args:
+        known: ticks walked before, in histories of the same cluster; new ones are added.
+    """
+    namespace, known = how.pop("namespace", "default"), {} if known is None else known
     film = Film(history, how["last"], how.get("step", 1.0), how.get("delay", 0.0))
-    packet = film.question(source, target, namespace).packet
-    ticks = _ticks(film, source, endpoint(packet.dst, packet.dport), namespace)
-    return tuple((tick.at, tick.failures) for tick in ticks if tick.failures)
+    question = film.question(source, target, namespace)
+    assert question.spot.pod
+    place = endpoint(question.packet.dst, question.packet.dport)
+    found = []
+    for shot in film.shots:
+        sight = _sight(shot, question.spot.pod.spec.node_name, place)
+        if sight not in known:
+            known[sight] = _failures(shot, film.network(shot), source, place, namespace)
+        found.append((shot.at - film.first, known[sight]))
+    return tuple(tick for tick in found if tick[1])
+
+
+def _sight(shot: Shot, node: str, place: str) -> Hashable:
+    """What decides a call from that node: its rules for the Service, and who listens there now."""
+    port = _port(shot.then[node], place)
+    ends = {e.address for e in port.endpoints} if port else set()
+    pods = [(a, pod) for pod in shot.state.list(Pod) for a in pod.addresses if a in ends]
+    return port, frozenset((a, listening(pod, shot.at)) for a, pod in pods)
 
 
 # --- connections ------------------------------------------------------------------------------

@@ -139,11 +139,18 @@ def test_acts_are_marked():
     assert found.acts == ((2.0, "deployment/backend configured"),)
 
 
-def test_failed_says_when_and_how():
-    lab = rollout()
-    bad = failed(lab.history, *WAY, last=32, delay=2)
-    ticks = lab.timeline(*WAY, last=32, delay=2).ticks
-    assert bad == tuple((t.at, t.failures) for t in ticks if t.failed)
+@pytest.mark.parametrize(("sleep", "missing", "late", "any_"), FAIL.values(), ids=FAIL)
+def test_failed_walks_less_and_finds_the_same(sleep, missing, late, any_):
+    said, known = {"sleep": sleep, "unavailable": missing}, {}
+    base = rollout(sleep, missing)
+    for tag in "345":
+        lab, how = base.fork(), {"last": 31, "step": 0.5, "delay": {"node-1": late, "node-2": 1}}
+        lab.apply(BACKEND % {"tag": tag, **said})
+        lab.wait(30)
+        ticks = lab.timeline(*WAY, **how).ticks
+        wanted = tuple((t.at, t.failures) for t in ticks if t.failed)
+        assert failed(lab.history, *WAY, known, **how) == wanted
+        assert bool(wanted) is any_
 
 
 @pytest.mark.parametrize("how", [{"last": 0}, {"last": 1e6}, {"last": 5, "step": 0}])
