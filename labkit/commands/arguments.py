@@ -20,6 +20,7 @@ FLAGS = {
     "ignore-not-found cascade= output/o= field-selector= timeout=",
     "label": "overwrite all selector/l= all-namespaces/A list filename/f= dry-run= output/o=",
     "scale": "replicas= all selector/l= current-replicas= filename/f= timeout= dry-run=",
+    "rollout": "selector/l= watch/w revision= timeout= filename/f=",
     "run": "image= labels/l= port= restart= rm stdin/i tty/t command env= attach quiet/q "
     "dry-run= output/o= expose overrides= image-pull-policy= pod-running-timeout=",
     "exec": "container/c= stdin/i tty/t quiet/q",
@@ -32,6 +33,7 @@ UNMODELLED = {
     "apply": {"server-side", "dry-run", "kustomize", "prune", "recursive"},
     "label": {"list", "dry-run", "filename", "output"},
     "scale": {"current-replicas", "dry-run", "filename"},
+    "rollout": {"revision", "filename"},
     "run": {"env", "dry-run", "output", "expose", "overrides"},
     "delete": {"field-selector"},
     "describe": {"filename"},

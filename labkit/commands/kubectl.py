@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from labkit.commands import kubectl_read, kubectl_run, kubectl_write
+from labkit.commands import kubectl_read, kubectl_rollout, kubectl_run, kubectl_write
 from labkit.commands.arguments import Refused, Request, in_kubectls_words, parse
 from labkit.commands.output import Output
 from labkit.errors import CommandError, Conflict, Exhausted, ManifestError, NotFound
@@ -24,6 +24,7 @@ VERBS: dict[str, Verb] = {
     "delete": kubectl_write.delete,
     "label": kubectl_write.label,
     "scale": kubectl_write.scale,
+    "rollout": kubectl_rollout.rollout,
     "run": kubectl_run.run,
     "exec": kubectl_run.exec_,
     "logs": kubectl_run.logs,

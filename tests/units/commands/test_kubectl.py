@@ -93,7 +93,8 @@ def test_a_refusal_is_printed_in_kubectls_words(still, line):
 
 UNMODELLED = (
     "",
-    "rollout status deploy/web",
+    "rollout undo deploy/backend",
+    "rollout status ds/kube-proxy -n kube-system",
     "get events",
     "get pods -w",
     "get pods -o go-template",
