@@ -91,8 +91,6 @@ def understood(rule: ClusterRule, reading: Reading) -> bool:
     Then Accept matches nothing, and Deny and Pass deny everything. Domain names are not
     modelled under any reading.
     """
-    if any(p.destination_named_port for p in rule.protocols) and not reading.experimental:
-        return False
     return all(_known(peer, reading) for peer in rule.peers)
 
 

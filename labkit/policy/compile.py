@@ -8,11 +8,13 @@ NetworkPolicies stand in the tier `default`, where the end is a drop; ClusterNet
 `kube-admin` before it and in `kube-baseline` behind it, where the end is the next tier.
 
 *The lab simplifies*: policies with one selector share no chain of their own; the dispatch is one
-flat list; the profiles of service accounts, which hold no rule, are left out. As in life a pod
+flat list; the profiles of service accounts, which hold no rule, and the drop of IP in IP from
+pods are left out; names of chains are cut to what iptables takes in nft, too. As in life a pod
 that speaks to itself by way of a Service is judged like any other, though the API lets it always
 reach itself.
 
-Source: Calico `felix/rules/{dispatch,endpoints,policy}.go`.
+Source: Calico 3.32 `felix/rules/{dispatch,endpoints,policy}.go`; the default actions of the
+tiers: its documentation of tiered policy.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ from labkit.kernel.rule_hashes import shortened, with_hashes
 from labkit.policy import endpoint_marks
 from labkit.policy.cluster_rules import asked_about
 from labkit.policy.matcher import Direction, isolating
-from labkit.policy.rules import ACCEPTED, Family, Policy, Writer
-from labkit.policy.tier_rules import PASSED, TIERS, calico_name
+from labkit.policy.rules import ACCEPTED, Family, Policy, Writer, titled
+from labkit.policy.tier_rules import PASSED, TIERS
 
 IS_ACCEPTED = Mark(ACCEPTED, ACCEPTED)
 NOT_PASSED = Mark(0, PASSED)
@@ -153,7 +155,7 @@ def _endpoint(
     return (
         Rule((CtState(("RELATED", "ESTABLISHED")),), ACCEPT, KNOWN),
         Rule((CtState(("INVALID",)),), DROP),
-        Rule((), SetMark(0, ACCEPTED)),
+        Rule((), SetMark(0, ACCEPTED | PASSED)),
         *(NO_TUNNELS if direction == "Egress" else ()),
         *(rule for t, asked in tiers.items() if asked for rule in _tier(t, asked, direction)),
         Rule((), Jump(_profile_chain(pod, direction))),
@@ -190,11 +192,8 @@ def _port(device: str, direction: Direction) -> nf.InDevice | nf.OutDevice:
 
 
 def _policy_chain(policy: Policy, direction: Direction) -> str:
-    if isinstance(policy, ClusterNetworkPolicy):
-        name = calico_name(policy)
-    else:
-        name = f"{policy.namespace}/knp.default.{policy.name}"
-    return shortened(LEADS[direction][1], name, LONGEST)
+    kind = "kcnp" if isinstance(policy, ClusterNetworkPolicy) else "knp"
+    return shortened(LEADS[direction][1], f"{kind}/{titled(policy)}", LONGEST)
 
 
 def _profile_chain(pod: Pod, direction: Direction) -> str:

@@ -41,12 +41,8 @@ def _line(result: ClusterResult, lines: Lines, part: str = "") -> str:
 
 def _fault(result: ClusterResult) -> str:
     """Why a rule fails closed."""
-    peers = result.rule.peers
-    what = "a port by its name"
-    if any(peer.domain_names for peer in peers):
-        what = "`domainNames`"
-    elif any(peer.nodes is not None for peer in peers):
-        what = "`nodes`"
+    nodes = any(peer.nodes is not None for peer in result.rule.peers)
+    what = "`nodes`" if nodes else "`domainNames`"
     says = "matches nothing" if result.rule.action == "Accept" else "denies everything"
     return f"for {what} is not understood here: {result.rule.action} then {says}"
 

@@ -22,8 +22,8 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     sidecar: the port names of restartable init containers count.
     hostbits: `10.0.0.5/24` means the network 10.0.0.0/24. Off: such a block matches nothing.
     itself: a pod always reaches itself.
-    experimental: a ClusterNetworkPolicy's peers `nodes` and ports by name are understood. Off:
-        they are not, as in Calico 3.32, and a rule that has one fails closed.
+    experimental: a ClusterNetworkPolicy's peers `nodes` are understood. Off: they are not, as in
+        Calico 3.32, and a rule that has one fails closed.
     """
 
     hostnet: bool = True

@@ -58,7 +58,7 @@ class Review(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         if not self.findings:
-            return "Every line of every policy has an effect."
+            return "Nothing found: every line concerns some pod that is there."
         return "\n".join(map(str, self.findings))
 
     __repr__ = __str__

@@ -3,10 +3,16 @@
 A peer that selects pods becomes a set of their addresses, an ipBlock a network; a port's name
 becomes a set of addresses with the number that each pod gives to the name.
 
-*The lab simplifies*: where a rule denies, today's Felix marks the packet and drops it by the
-mark; here one rule does both.
+As Felix of Calico 3.32 does it, the first rule of a chain says whose it is, and a RETURN at the
+end, which changes nothing, is left out.
 
-Source: Calico `libcalico-go/lib/backend/k8s/conversion`, `felix/rules/policy.go`.
+*The lab simplifies*: where a rule denies, Felix marks the packet and drops it by the mark; here
+one rule does both. Where a rule lists more ports or networks than one match takes, Felix collects
+them by scratch marks; here they are rules of their own. A policy without rules is an empty chain
+here, in Felix a row with its comment alone.
+
+Source: Calico 3.32 `libcalico-go/lib/backend/k8s/conversion`, `felix/rules/policy.go`
+(ProtoRulesToIptablesRules), `felix/types/policy_id.go`.
 """
 
 from __future__ import annotations
@@ -17,8 +23,10 @@ from hashlib import sha256
 from ipaddress import ip_network
 from typing import Literal
 
+from msgspec.structs import replace
+
 from labkit.api.cluster_policy import ClusterNetworkPolicy
-from labkit.api.core import Namespace, Pod
+from labkit.api.core import Namespace, Pod, PortProtocol
 from labkit.api.meta import Address
 from labkit.api.names import FINISHED
 from labkit.api.networking import IPBlock, NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort
@@ -31,6 +39,7 @@ from labkit.policy.matcher import DEFAULT, Direction, named_ports
 
 Family = Literal["ip", "ip6"]
 ACCEPTED, SCRATCH = 0x10000, 0x80000
+RETURN = Verdict("RETURN")
 IN_BLOCK = Mark(SCRATCH, SCRATCH)
 MOST_PORTS = 15  # numbers in one multiport match; a range takes two
 LONGEST_SET = 31  # characters of an ipset's name
@@ -60,13 +69,14 @@ class Writer:
         key = (policy.namespace, policy.name, direction)
         if key not in self._rules:
             if isinstance(policy, ClusterNetworkPolicy):
-                self._rules[key] = tuple(tier_rules.written(self, policy, direction))
+                found = tier_rules.written(self, policy, direction)
             else:
-                self._rules[key] = tuple(self._written(policy, direction))
+                found = self._written(policy, direction)
+            note = f"Kubernetes{type(policy).__name__} {titled(policy)} {direction.lower()}"
+            self._rules[key] = _signed(tuple(found), Comment(note))
         return self._rules[key]
 
     def _written(self, policy: NetworkPolicy, direction: Direction) -> Iterator[Rule]:
-        note = f"Policy {policy.namespace}/knp.default.{policy.name} {direction.lower()}"
         way = "in" if direction == "Ingress" else "out"
         for number, (peers, ports) in enumerate(_parts(policy, direction), start=1):
             says = f"Policy {policy.namespace}/{policy.name}, rule {number} lets it {way}."
@@ -74,9 +84,8 @@ class Writer:
                 for before, matches in self._peer(policy, peer, direction):
                     yield from before
                     for listed in self.ports(ports):
-                        wanted = (Comment(note), *matches, *listed)
-                        yield Rule(wanted, SetMark(ACCEPTED, ACCEPTED), says)
-                        yield Rule((Mark(ACCEPTED, ACCEPTED),), Verdict("RETURN"))
+                        yield Rule((*matches, *listed), SetMark(ACCEPTED, ACCEPTED), says)
+                        yield Rule((Mark(ACCEPTED, ACCEPTED),), RETURN)
 
     # --- peers
 
@@ -157,20 +166,21 @@ class Writer:
             ranges = [(p.port, p.end_port or p.port) for p in mine if isinstance(p.port, int)]
             yield from ((proto, nf.Ports(some)) for some in _portions(ranges))
             for name in dict.fromkeys(p.port for p in mine if isinstance(p.port, str)):
-                named = self._port_set(name, protocol.lower())
+                named = self.port_set(name, protocol)
                 yield proto, nf.InSet(named, ("dst", "dst"))
 
-    def _port_set(self, port: str, protocol: str) -> str:
+    def port_set(self, port: str, *protocols: PortProtocol) -> str:
         """Each pod's address with the numbers that it gives to a port's name."""
-        name = self._name("n", f"{protocol},{port}")
+        name = self._name("n", ",".join((*protocols, port)))
         if name not in self._sets:
             found = sorted(
-                (address, number)
+                (address, protocol.lower(), number)
+                for protocol in protocols
                 for pod in self._pods()
-                for number in named_ports(pod, port, protocol.upper(), DEFAULT)  # type: ignore[arg-type]  # a PortProtocol in small letters
+                for number in named_ports(pod, port, protocol, DEFAULT)
                 for address in self._addresses(pod)
             )
-            members = tuple(dict.fromkeys(f"{a},{protocol}:{n}" for a, n in found))
+            members = tuple(dict.fromkeys(f"{a},{p}:{n}" for a, p, n in found))
             self._sets[name] = nf.Ipset(name, "hash:ip,port", members)
         return name
 
@@ -189,6 +199,23 @@ class Writer:
 
     def _addresses(self, pod: Pod) -> Iterator[Address]:
         return (a for a in pod.addresses if a.version == self.version)
+
+
+def titled(policy: Policy) -> str:
+    """`pay/lock`, or `watch` where the kind knows no namespaces."""
+    return f"{policy.namespace}/{policy.name}" if policy.namespace else policy.name
+
+
+def _signed(rules: tuple[Rule, ...], note: Comment) -> tuple[Rule, ...]:
+    """The rules of a chain with its note on the first, without a RETURN at the end."""
+    while rules and rules[-1].target == RETURN:
+        rules = rules[:-1]
+    if not rules:
+        return ()
+    first = rules[0]
+    own = tuple(m for m in first.matches if isinstance(m, Comment))
+    rest = tuple(m for m in first.matches if not isinstance(m, Comment))
+    return (replace(first, matches=(*own, note, *rest)), *rules[1:])
 
 
 def _parts(

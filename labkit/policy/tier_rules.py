@@ -3,17 +3,21 @@
 Calico puts the tier Admin into its own tier `kube-admin` and Baseline into `kube-baseline`. A
 rule that accepts sets one mark, one that passes another, and the pod's chain goes by them.
 
-Source: Calico `libcalico-go/lib/backend/k8s/conversion/clusternetworkpolicy.go` and
-`libcalico-go/lib/names`; `felix/rules/policy.go` (CombineMatchAndActionsForProtoRule).
+Source: Calico 3.32 `libcalico-go/lib/backend/k8s/conversion/clusternetworkpolicy.go` and
+`libcalico-go/lib/names`; `felix/rules/policy.go` (CombineMatchAndActionsForProtoRule); ports by
+name: pull request 12227, in the release notes of 3.32.0.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from ipaddress import ip_network
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
+
+from msgspec.structs import replace
 
 from labkit.api.cluster_policy import Action, ClusterNetworkPolicy, ClusterPeer, ClusterRule
+from labkit.api.core import PortProtocol
 from labkit.api.networking import NetworkPolicyPeer
 from labkit.kernel import netfilter as nf
 from labkit.kernel.netfilter import Comment, Mark, Match, Rule, SetMark, Verdict
@@ -31,33 +35,28 @@ SAYS: Mapping[Action, str] = {
     "Deny": "denies it",
     "Pass": "passes it to the next tier",
 }
+PROTOCOLS: tuple[PortProtocol, ...] = get_args(PortProtocol)
+DROP = Verdict("DROP")
 Asked = tuple[tuple[Rule, ...], tuple[Match, ...]]
-
-
-def calico_name(policy: ClusterNetworkPolicy) -> str:
-    """`kcnp.kube-admin.guardrail`."""
-    return f"kcnp.{TIERS[policy.spec.tier]}.{policy.name}"
 
 
 def written(writer: Writer, policy: ClusterNetworkPolicy, direction: Direction) -> Iterator[Rule]:
     """One direction's rules in order: the first that matches has the last word of the tier."""
-    note = Comment(f"Policy {calico_name(policy)} {direction.lower()}")
     for number, rule in enumerate(rules_of(policy, direction), start=1):
         what = f"ClusterNetworkPolicy {policy.name}, rule {number}"
-        named = (note, *((Comment(f"name={rule.name}"),) if rule.name else ()))
         if not understood(rule, DEFAULT):
             if rule.action != "Accept":
-                says = f"{what} is not understood and so denies everything."
-                yield Rule(named, Verdict("DROP"), says)
+                yield Rule((), DROP, f"{what} is not understood and so denies everything.")
             continue
+        name = (Comment(f"name={rule.name}"),) if rule.name else ()
         for before, matches in _asked(writer, rule, direction):
-            yield from before
-            yield from _does((*named, *matches), rule.action, f"{what} {SAYS[rule.action]}.")
+            does = _does(matches, rule.action, f"{what} {SAYS[rule.action]}.")
+            yield from (replace(r, matches=(*name, *r.matches)) for r in (*before, *does))
 
 
 def _does(matches: tuple[Match, ...], action: Action, says: str) -> Iterator[Rule]:
     if action == "Deny":
-        yield Rule(matches, Verdict("DROP"), says)
+        yield Rule(matches, DROP, says)
         return
     mark = MARKS[action]
     yield Rule(matches, SetMark(mark, mark), says)
@@ -66,11 +65,20 @@ def _does(matches: tuple[Match, ...], action: Action, says: str) -> Iterator[Rul
 
 def _asked(writer: Writer, rule: ClusterRule, direction: Direction) -> Iterator[Asked]:
     """What stands in front of a rule, and what it asks: of the protocol, then of the peer."""
-    ports = sorted((as_port(p, "TCP") for p in rule.protocols), key=lambda p: p.protocol)
-    for listed in writer.ports(tuple(ports)):
+    for listed in _ports(writer, rule):
         for peer in rule.peers:
             for before, matches in _peer(writer, peer, direction):
                 yield before, (*matches, *listed)
+
+
+def _ports(writer: Writer, rule: ClusterRule) -> Iterator[tuple[Match, ...]]:
+    """Names first: a name asks of no protocol, as its set holds each pod's."""
+    names = dict.fromkeys(p.destination_named_port for p in rule.protocols)
+    for name in filter(None, names):
+        yield (nf.InSet(writer.port_set(name, *PROTOCOLS), ("dst", "dst")),)
+    numbers = [as_port(p, "TCP") for p in rule.protocols if not p.destination_named_port]
+    if numbers or not rule.protocols:
+        yield from writer.ports(tuple(sorted(numbers, key=lambda port: port.protocol)))
 
 
 def _peer(writer: Writer, peer: ClusterPeer, direction: Direction) -> Iterator[Asked]:

@@ -21,7 +21,6 @@ from labkit.kernel.walk import source_address, walk
 from labkit.policy.matcher import Verdict, judge
 from labkit.policy.reach import reachability
 from labkit.policy.reading import Reading
-from labkit.policy.tier_rules import calico_name
 from labkit.traffic.program import program
 from tests.policies import Question, cluster, questions
 
@@ -58,7 +57,7 @@ def words_of_the_drop(verdict: Verdict) -> str:
     """What the row says that drops: the first end that does not agree is met first."""
     side = verdict.entering if verdict.leaving.allowed else verdict.leaving
     if side.decider is not None and side.decider.decided is not None:
-        return calico_name(side.decider.decided.policy)
+        return f"kcnp/{side.decider.decided.policy.name} "
     return "End of tier default. Drop if no policies passed packet"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import msgspec
 import pytest
@@ -65,22 +66,22 @@ def sets(state: State, name: str = "node-1") -> dict[str, Ipset]:
     return dict(program(state).namespaces[f"node/{name}"].ruleset.sets)
 
 
-NOTE = '-m comment --comment "Policy default/knp.default.p ingress"'
+NOTE = '-m comment --comment "KubernetesNetworkPolicy default/p ingress"'
 OUT = NOTE.replace("ingress", "egress")
 MARK, BACK = "-j MARK --set-xmark 0x10000/0x10000", "-m mark --mark 0x10000/0x10000 -j RETURN"
 MANY = [{"port": n} for n in range(1, 18)]
 RULES = {
     # what a rule says: (direction, the rule, the rows of the policy's chain)
-    "anybody, any port": ("ingress", {}, [f"{NOTE} {MARK}", BACK]),
+    "anybody, any port": ("ingress", {}, [f"{NOTE} {MARK}"]),
     "a port": (
         "ingress",
         {"ports": [{"port": 80}]},
-        [f"-p tcp {NOTE} -m multiport --dports 80 {MARK}", BACK],
+        [f"-p tcp {NOTE} -m multiport --dports 80 {MARK}"],
     ),
     "ports and a range of one protocol": (
         "ingress",
         {"ports": [{"port": 80}, {"port": 8000, "endPort": 8100}]},
-        [f"-p tcp {NOTE} -m multiport --dports 80,8000:8100 {MARK}", BACK],
+        [f"-p tcp {NOTE} -m multiport --dports 80,8000:8100 {MARK}"],
     ),
     "ports of two protocols": (
         "ingress",
@@ -88,14 +89,13 @@ RULES = {
         [
             f"-p tcp {NOTE} -m multiport --dports 53 {MARK}",
             BACK,
-            f"-p udp {NOTE} -m multiport --dports 53 {MARK}",
-            BACK,
+            f"-p udp -m multiport --dports 53 {MARK}",
         ],
     ),
     "a whole protocol": (
         "ingress",
         {"ports": [{"port": 80}, {"protocol": "TCP"}]},
-        [f"-p tcp {NOTE} {MARK}", BACK],
+        [f"-p tcp {NOTE} {MARK}"],
     ),
     "more ports than one match takes": (
         "ingress",
@@ -103,26 +103,24 @@ RULES = {
         [
             f"-p tcp {NOTE} -m multiport --dports {','.join(map(str, range(1, 16)))} {MARK}",
             BACK,
-            f"-p tcp {NOTE} -m multiport --dports 16,17 {MARK}",
-            BACK,
+            f"-p tcp -m multiport --dports 16,17 {MARK}",
         ],
     ),
     "a block": (
         "egress",
         {"to": [{"ipBlock": {"cidr": "10.9.8.7/8"}}]},
-        [f"-d 10.0.0.0/8 {OUT} {MARK}", BACK],
+        [f"-d 10.0.0.0/8 {OUT} {MARK}"],
     ),
-    "everywhere": ("egress", {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}, [f"{OUT} {MARK}", BACK]),
+    "everywhere": ("egress", {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}, [f"{OUT} {MARK}"]),
     "a block with holes": (
         "ingress",
         {"from": [{"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16", "10.2.0.0/16"]}}]},
         [
-            "-j MARK --set-xmark 0x0/0x80000",
+            f"{NOTE} -j MARK --set-xmark 0x0/0x80000",
             "-s 10.0.0.0/8 -j MARK --set-xmark 0x80000/0x80000",
             "-s 10.1.0.0/16 -j MARK --set-xmark 0x0/0x80000",
             "-s 10.2.0.0/16 -j MARK --set-xmark 0x0/0x80000",
-            f"{NOTE} -m mark --mark 0x80000/0x80000 {MARK}",
-            BACK,
+            f"-m mark --mark 0x80000/0x80000 {MARK}",
         ],
     ),
     "a block of the other family": ("egress", {"to": [{"ipBlock": {"cidr": "fd00::/8"}}]}, []),
@@ -191,7 +189,7 @@ TIER = [
 HEAD = [
     "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
     "-m conntrack --ctstate INVALID -j DROP",
-    "-j MARK --set-xmark 0x0/0x10000",
+    "-j MARK --set-xmark 0x0/0x30000",
 ]
 TAIL = [
     "-j cali-pri-kns.default",
@@ -272,4 +270,46 @@ def test_beside_an_nft_kube_proxy_felix_writes_nft(rule, row):
     assert "cali" not in iptables_save(node_1)
     listed = re.sub(r"(@cali40.-)\S+", r"\1…", nft_list_ruleset(node_1))
     rows = [line.strip().partition(" comment ") for line in listed.splitlines()]
-    assert row in [head for head, _, note in rows if "knp.default.p ingress" in note]
+    assert row in [head for head, _, note in rows if "default/p ingress" in note]
+
+
+GUARD: dict[str, Any] = {
+    "apiVersion": "policy.networking.k8s.io/v1alpha2",
+    "kind": "ClusterNetworkPolicy",
+    "metadata": {"name": "guard"},
+    "spec": {
+        "tier": "Admin",
+        "priority": 1,
+        "subject": {"namespaces": {}},
+        "ingress": [
+            {"name": "web", "action": "Accept", "from": [{"namespaces": {}}]},
+            {"action": "Pass", "from": [{"namespaces": {}}]},
+            {"action": "Deny", "from": [{"namespaces": {}}]},
+        ],
+    },
+}
+PEERS_SET = "-m set --match-set SET src"
+SIGNED = '-m comment --comment "KubernetesClusterNetworkPolicy guard ingress"'
+WEB = '-m comment --comment "name=web"'
+PASS = "-j MARK --set-xmark 0x20000/0x20000"
+TIERS_ROWS = [
+    f"{WEB} {SIGNED} {PEERS_SET} {MARK}",
+    f"{WEB} {BACK}",
+    f"{PEERS_SET} {PASS}",
+    "-m mark --mark 0x20000/0x20000 -j RETURN",
+    f"{PEERS_SET} -j DROP",
+]
+
+
+def test_the_chain_of_a_cluster_policy_is_signed_and_its_rules_are_named():
+    rows = chain(cluster(GUARD), "cali-pi-kcnp/guard")
+    assert [re.sub(r"cali40s:\S+", "SET", row) for row in rows] == TIERS_ROWS
+
+
+def test_a_ports_name_in_a_tier_goes_with_any_protocol():
+    web = {**GUARD["spec"]["ingress"][0], "protocols": [{"destinationNamedPort": "web"}]}
+    state = cluster({**GUARD, "spec": {**GUARD["spec"], "ingress": [web]}})
+    first = re.sub(r"cali40(.):\S+", r"\1", chain(state, "cali-pi-kcnp/guard")[0])
+    assert first == (f"{WEB} {SIGNED} -m set --match-set s src -m set --match-set n dst,dst {MARK}")
+    (named,) = (each for name, each in sets(state).items() if name.startswith("cali40n:"))
+    assert named.members == ("192.168.35.65,tcp:8080", "192.168.35.66,tcp:9090")

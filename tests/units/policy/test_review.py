@@ -81,7 +81,7 @@ def test_each_finding_names_place_fault_and_cure(given, says):
 
 @pytest.mark.parametrize("given", SILENT.values(), ids=SILENT)
 def test_nothing_is_said_of_what_has_its_effect(given):
-    assert reviewed(*given) == "Every line of every policy has an effect."
+    assert reviewed(*given) == "Nothing found: every line concerns some pod that is there."
 
 
 def test_where_no_text_is_known_the_path_is_named():
@@ -111,7 +111,7 @@ def test_the_shops_flows_become_policies_that_keep_just_these():
     assert str(lab.port_map()).splitlines()[0] == (
         "5 pods, 25 pairs: 9 open on every port, 3 on some, 13 on none"
     )
-    assert str(lab.review()) == "Every line of every policy has an effect."
+    assert str(lab.review()) == "Nothing found: every line concerns some pod that is there."
 
 
 def test_a_protocol_may_follow_a_port():
