@@ -2,7 +2,7 @@
 
 *The lab simplifies*: the sum is that of the file's text, and questions are not logged here.
 
-Source: CoreDNS `coremain/run.go`, `plugin/reload/reload.go`.
+Source: CoreDNS `coremain/run.go`, `plugin/reload/reload.go`; coredns/coredns#3783.
 """
 
 from __future__ import annotations
@@ -27,5 +27,9 @@ def dns_log(lab: Cluster, pod: Pod) -> str:
     lines = [*places, f"[INFO] plugin/reload: Running configuration SHA512 = {total}"]
     lines += [f"CoreDNS-{version}", "linux/amd64"]
     if now.broken:
-        lines.append(f"[ERROR] plugin/reload: Corefile changed but reload failed: {now.broken}")
+        failed = "starting with listener file descriptors"
+        lines += ["[INFO] Reloading", f"[ERROR] Restart failed: {now.broken}"]
+        lines.append(
+            f"[ERROR] plugin/reload: Corefile changed but reload failed: {failed}: {now.broken}"
+        )
     return "\n".join(lines)

@@ -21,7 +21,14 @@ VARIABLE = re.compile(r"\{\$(\w+)\}|\{%(\w+)%\}")
 
 
 class CorefileError(LabError):
-    """CoreDNS would not start with this Corefile; one line: file and line, fault, cure."""
+    """CoreDNS would not start with this Corefile; one line: file and line, fault, cure.
+
+    `logged` is what CoreDNS itself writes, where the lab knows its words.
+    """
+
+    def __init__(self, words: str, logged: str = "") -> None:
+        super().__init__(words)
+        self.logged = logged or words
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -45,10 +52,20 @@ class Line(msgspec.Struct, frozen=True):
 
     def unknown(self, what: str, word: str, there: Iterator[str] | tuple[str, ...]) -> NoReturn:
         """An error that names the nearest of what there is."""
-        names = sorted(there)
-        near = get_close_matches(word, names, n=1)
-        hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(names)}"
-        raise self.wrong(f"unknown {what} `{word}`; {hint}")
+        raise self.wrong(_unknown(what, word, there))
+
+    def unknown_directive(self, there: tuple[str, ...]) -> NoReturn:
+        """As `unknown`; CoreDNS knows no nearest. Source: coredns/coredns#3783."""
+        place = f"{self.file}:{self.number}"
+        logged = f"/etc/coredns/{place} - Error during parsing: Unknown directive '{self.name}'"
+        raise CorefileError(f"{place}: {_unknown('directive', self.name, there)}", logged)
+
+
+def _unknown(what: str, word: str, there: Iterator[str] | tuple[str, ...]) -> str:
+    names = sorted(there)
+    near = get_close_matches(word, names, n=1)
+    hint = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(names)}"
+    return f"unknown {what} `{word}`; {hint}"
 
 
 class Key(NamedTuple):

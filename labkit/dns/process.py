@@ -87,7 +87,7 @@ def running(pod: Pod, states: Iterable[State]) -> Running:
         try:
             return Running(load(given.corefile, given.files), broken)
         except CorefileError as error:
-            broken = broken or str(error)
+            broken = broken or error.logged
     return Running(None, broken) if broken else Running(load(""))
 
 
@@ -102,7 +102,7 @@ def fatal(state: State, pod: Pod) -> str:
         server = load(given.corefile, given.files)
     except CorefileError as error:
         alive = any(c.state.running for c in pod.status.container_statuses)
-        return "" if alive else str(error)
+        return "" if alive else error.logged
     fronts = tuple(
         ip
         for service in state.list(Service, pod.namespace)

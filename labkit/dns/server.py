@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from hashlib import sha512
 from ipaddress import ip_address
 from zlib import crc32
 
@@ -135,7 +136,7 @@ def _plugins(directives: tuple[Line, ...], site: Site) -> tuple[Plugin, ...]:
     by_name: dict[str, list[Line]] = {}
     for line in directives:
         if line.name not in ORDER:
-            line.unknown("directive", line.name, ORDER)
+            line.unknown_directive(ORDER)
         if line.name not in MODELLED:
             have = ", ".join(MODELLED)
             raise line.wrong(f"the lab does not model the plugin `{line.name}`; it has {have}")
@@ -210,7 +211,7 @@ def looping(server: Server, world: World, fronts: tuple[str, ...] = ()) -> str:
 
     A question comes back where the zone of `loop` is forwarded to the server itself, which
     is what a node's `nameserver 127.0.0.53` means inside a pod. `fronts` are the addresses of
-    the Services in front of it, which lead back as well.
+    the Services in front of it, which lead back as well. The line names who sent the question.
 
     Source: CoreDNS `plugin/loop/loop.go` and its README (Troubleshooting).
     """
@@ -221,8 +222,17 @@ def looping(server: Server, world: World, fronts: tuple[str, ...] = ()) -> str:
             for address in forward.addresses(world.resolv_conf.nameservers):
                 own = address_text(address) and ip_address(address).is_loopback
                 if own or address in (*world.local_ips, *fronts):
-                    return (
-                        f"[FATAL] plugin/loop: Loop ({address}:{port} -> :{port}) detected for "
-                        f'zone "{zone}", see https://coredns.io/plugins/loop#troubleshooting.'
-                    )
+                    sender = "127.0.0.1" if own else next(iter(world.local_ips), address)
+                    return _looped(zone, port, sender)
     return ""
+
+
+def _looped(zone: str, port: int, sender: str) -> str:
+    """The last line of the log; its numbers, which are random in life, depend on the sender."""
+    dice = sha512(f"{sender} {zone}".encode()).digest()
+    name = ".".join(str(int.from_bytes(part) >> 1) for part in (dice[:8], dice[8:16]))
+    return (
+        f"[FATAL] plugin/loop: Loop ({sender}:{32768 + dice[16] * 100} -> :{port}) detected for "
+        f'zone "{zone}", see https://coredns.io/plugins/loop#troubleshooting. '
+        f'Query: "HINFO {name}.{zone.removeprefix(".")}"'
+    )

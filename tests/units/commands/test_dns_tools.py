@@ -262,7 +262,12 @@ def test_coredns_says_in_its_log_that_it_keeps_the_older_corefile():
     manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta}
     lab.apply([{**manifest, "data": {"Corefile": data}}])
     error = kubectl(lab, line).grep("[ERROR]")
-    assert "Corefile:6: unknown directive `redy`; did you mean `ready`?" in error
+    fault = "/etc/coredns/Corefile:6 - Error during parsing: Unknown directive 'redy'"
+    failed = "starting with listener file descriptors"
+    assert error.splitlines() == [
+        f"[ERROR] Restart failed: {fault}",
+        f"[ERROR] plugin/reload: Corefile changed but reload failed: {failed}: {fault}",
+    ]
 
 
 def test_curl_ends_tls_where_the_certificate_is_for_another_name():

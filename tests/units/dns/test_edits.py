@@ -303,7 +303,7 @@ def test_an_edit_changes_what_is_remembered(shop, edit, name, seconds, kept):
 
 BROKEN = {
     # what is wrong: (edit, what the log says)
-    "a directive that nobody knows": (instead("ready", "redy"), "unknown directive `redy`"),
+    "a directive that nobody knows": (instead("ready", "redy"), "Unknown directive 'redy'"),
     "a brace too few": (lambda c: c.rstrip().removesuffix("}"), "has no `}`"),
     "a brace too many": (block("}\n"), "`}` closes nothing"),
     "cache twice": (instead(CACHE, f"{CACHE}\n    cache 5"), "`cache` stands twice"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 import pytest
 
@@ -202,3 +204,12 @@ def test_loop_finds_questions_that_come_back(server, loops):
     text = corefile("loop", f"forward . {server}")
     assert bool(looping(load(text), WORLD)) is loops
     assert not looping(load(corefile(f"forward . {server}")), WORLD)
+
+
+def test_loop_ends_with_the_line_that_coredns_writes():
+    says = looping(load(corefile("loop", "forward . 127.0.0.53")), WORLD)
+    form = (
+        r"\[FATAL\] plugin/loop: Loop \(127\.0\.0\.1:\d{5} -> :53\) detected for zone \"\.\", see "
+        r"https://coredns\.io/plugins/loop#troubleshooting\. Query: \"HINFO \d+\.\d+\.\""
+    )
+    assert re.fullmatch(form, says), says
