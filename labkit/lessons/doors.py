@@ -1,12 +1,14 @@
 """Probes of policies: who may open which port of whom, and whether the page arrives.
 
 A door is a verdict of the policies, asked of every pod of a workload: whether somebody listens
-behind it plays no part. A page is a packet sent, at the Service's address.
+behind it plays no part. Where nobody enforces policies every door is open. A page is a packet
+sent, at the Service's address.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import permutations
 
 import msgspec
 
@@ -17,6 +19,8 @@ from labkit.api.objects import encode
 from labkit.cluster import Cluster
 from labkit.lessons.exercises import SEEN, Judgement, Standing
 from labkit.lessons.scenarios import scenario
+from labkit.policy.portmap import words as port_words
+from labkit.policy.spans import Span
 
 POD = """apiVersion: v1
 kind: Pod
@@ -66,7 +70,8 @@ def look(lab: Cluster, door: Door) -> str:
     source = place(door.source)
     pods = lab.list("pods", selector=f"app={door.target}", namespace=door.namespace)
     goals = (f"pod/{p.namespace}/{p.name}:{door.port}" for p in pods)
-    verdicts = [lab.allowed(source, goal).allowed for goal in goals]
+    found = [lab.allowed(source, goal) for goal in goals]
+    verdicts = [one.allowed or not one.enforced for one in found]
     opens = all(verdicts) if door.wanted == "open" else any(verdicts)
     return "open" if opens and verdicts else "closed"
 
@@ -107,6 +112,37 @@ def senders(lab: Cluster, target: str, port: int, namespace: str = "default") ->
         for n, name in enumerate(reach.names)
         if n not in goals and goals and all(reach.open(n, goal) for goal in goals)
     }
+
+
+# --- every port ---------------------------------------------------------------------------------
+
+
+def port_pairs(lab: Cluster) -> Iterator[tuple[str, str, tuple[Span, ...]]]:
+    """Each pair of different pods by their titles, with all ports between them."""
+    found, reach = lab.port_map(), lab.reachability(80)
+    pods = [(x, f"{p.namespace}/{p.name}") for x, p in zip(reach.names, reach.pods, strict=True)]
+    for (source, start), (into, goal) in permutations(pods, 2):
+        yield source, into, found.between(start, goal)
+
+
+def loose(lab: Cluster, target: str, port: int, standing: Standing) -> Judgement | None:
+    """What is said if somebody may open another port of `default/target` than TCP `port`."""
+    for source, into, found in port_pairs(lab):
+        if into == f"default/{target}" and (more := [x for y in found for x in _but(y, port)]):
+            says = f"{source} -> {target}: observed open on {port_words(tuple(more))} as well."
+            return Judgement(standing, f"{says} How many ports does this visitor need?")
+    return None
+
+
+def _but(span: Span, port: int) -> Iterator[Span]:
+    """A span without one TCP port."""
+    if span.protocol != "TCP" or not span.first <= port <= span.last:
+        yield span
+        return
+    if span.first < port:
+        yield Span("TCP", span.first, port - 1)
+    if port < span.last:
+        yield Span("TCP", port + 1, span.last)
 
 
 # --- the answer, put into a shop --------------------------------------------------------------

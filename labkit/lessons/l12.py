@@ -10,7 +10,7 @@ from labkit.api.core import Pod
 from labkit.api.networking import NetworkPolicy
 from labkit.cluster import Cluster
 from labkit.cni import cni_of
-from labkit.lessons.doors import OUTSIDE, no_policy, put, scaled, shop
+from labkit.lessons.doors import OUTSIDE, no_policy, port_pairs, put, scaled, shop
 from labkit.lessons.exercises import (
     Exercise,
     Guess,
@@ -22,6 +22,7 @@ from labkit.lessons.exercises import (
     wrong_probes,
 )
 from labkit.policy.matcher import isolating
+from labkit.policy.portmap import words as port_words
 
 # --- L12-1: hit the target --------------------------------------------------------------------
 
@@ -84,7 +85,19 @@ def _hit(answer: str | Cluster) -> Judgement:
         wrong.sort(key=lambda cell: not cell.wanted)  # a door that was open before comes first
         if wrong:
             return _judged(lab, wrong[0], f"{words}: " if words else "")
+        if partly := _partly(lab):
+            return Judgement("NOT YET", partly)
     return Judgement("SOLVED", "every cell is right, also with pods that you have not seen.")
+
+
+def _partly(lab: Cluster) -> str:
+    """The first pair that may connect on some ports and not on all; empty if there is none."""
+    for source, into, found in port_pairs(lab):
+        ports = port_words(found)
+        if ports not in ("every port", "none"):
+            says = f"{source} -> {into}: observed open on {ports} only, wanted on every port."
+            return f"{says} Which line of your rule asks for ports?"
+    return ""
 
 
 def _judged(lab: Cluster, cell: Cell, where: str) -> Judgement:
@@ -102,6 +115,8 @@ def _shut(lab: Cluster, cell: Cell) -> tuple[str, str]:
     if cell.start is not None and isolating(lab.state, cell.start, "Egress"):
         return "", "The way out is shut. Of which of a pod's two doors does the table speak?"
     if cell.goal is not None and cell.goal.namespace != "default":
+        if not any(p.spec.ingress for p in isolating(lab.state, cell.goal, "Ingress")):
+            return "", "A policy guards that namespace. Of which one do rows one to three speak?"
         words = "an allowing policy taken to open only. It selects the pod, so it isolates it."
         return "M26", words
     return "", "The door is guarded. Which of your rules lets this one in?"

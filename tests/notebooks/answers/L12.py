@@ -26,6 +26,7 @@ def answer(*policies: str) -> str:
 DENY = policy("nobody-enters")
 BACKEND = policy("backend-from-frontend", "backend", rule("frontend"))
 DB = policy("db-from-backend", "db", rule("backend"))
+OUT = policy("out", "", "policyTypes: [Egress]\n  egress: [{}]")
 FORK = 'answer = lab.fork(cni="calico")'
 
 SOLVED = [
@@ -42,6 +43,18 @@ SOLVED = [
         "front = db_from_frontend.replace('db', 'backend')\n"
         "answer = '---\\n'.join([nobody_enters, db_from_backend, front])",
     ),
+    (
+        "L12-1",
+        "a deny for all but two",
+        answer(
+            policy("deny").replace(
+                "{}", "{matchExpressions: [{key: app, operator: NotIn, values: [backend, db]}]}"
+            ),
+            BACKEND,
+            DB,
+        ),
+    ),
+    ("L12-1", "every way out allowed", answer(DENY, OUT, BACKEND, DB)),
     (
         "L12-1",
         "a cluster",
@@ -108,6 +121,34 @@ WRONG = [
         "everyone opens to the frontend",
         answer(DENY, policy("a", "", rule("frontend")), DB),
         NOT,
+        "",
+    ),
+    (
+        "L12-1",
+        "some ports only",
+        answer(DENY, BACKEND, DB.replace("ingress: [{", "ingress: [{ports: [{protocol: TCP}], ")),
+        NOT,
+        "",
+    ),
+    (
+        "L12-1",
+        "a deny for three names",
+        answer(
+            policy("deny").replace(
+                "{}",
+                "{matchExpressions: [{key: app, operator: In, values: [frontend, backend, db]}]}",
+            ),
+            BACKEND,
+            DB,
+        ),
+        NOT,
+        "M23",
+    ),
+    (
+        "L12-1",
+        "another namespace denied, too",
+        answer(DENY, BACKEND, DB, policy("deny", namespace="ops")),
+        BROKE,
         "",
     ),
     ("L12-2", "nothing changed", "answer = lab", NOT, ""),
