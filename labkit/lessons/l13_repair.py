@@ -5,6 +5,7 @@ from __future__ import annotations
 from labkit.api.core import Service
 from labkit.api.networking import NetworkPolicy
 from labkit.cluster import Cluster
+from labkit.cni import cni_of
 from labkit.lessons.doors import (
     NEWCOMERS,
     OUTSIDE,
@@ -13,6 +14,7 @@ from labkit.lessons.doors import (
     Found,
     judged,
     look,
+    loose,
     put,
     scaled,
     shop,
@@ -55,8 +57,11 @@ def repaired(answer: str | Cluster) -> Judgement:
         before = put(GUIDE, lab.fork())
         doors = (*REPAIRED, *namesakes(lab, "frontend", "monitoring"))
         if found := wrong_doors(before, put(answer, lab), doors):
-            return judged(found[0], f"{words}: {_says(found[0].door)}", Belief())
-    return Judgement("SOLVED", "the page arrives, and every other door of the backend is shut.")
+            asks = Belief(words="What does your peer describe: the visitor, or this one pod of it?")
+            return judged(found[0], f"{words}: {_says(found[0].door)}", asks)
+    return loose(seen, "backend", 8080, "YOU BROKE SOMETHING THAT WORKED") or Judgement(
+        "SOLVED", "the page arrives, and every other door of the backend is shut."
+    )
 
 
 def _repair_judged(lab: Cluster, found: list[Found]) -> Judgement:
@@ -94,6 +99,8 @@ def _no_page(lab: Cluster, seen: str) -> Belief:
 
 def _open_belief(lab: Cluster, first: Found) -> tuple[str, str]:
     """Why a door of the backend stands open."""
+    if not cni_of(lab.config).enforces_policies:
+        return "M24", "a policy taken to act by itself. Who enforces it in your cluster?"
     if not any(p.spec.pod_selector.matches({"app": "backend"}) for p in _policies(lab)):
         return "M23", "a pod that no policy selects is open to all."
     if first.door.port == 9100:
@@ -105,7 +112,8 @@ def _open_belief(lab: Cluster, first: Found) -> tuple[str, str]:
             "a dash that opens a second rule, so that either is enough. Count the rules that you"
             " wrote."
         )
-    if look(lab, Door(OUTSIDE, "backend", 8080)) == "open":
+    rules = [rule for policy in _policies(lab) for rule in policy.spec.ingress or ()]
+    if any(not rule.from_ for rule in rules):
         return "M27", "a missing list inside a rule asks for nothing. Look again at L13-21."
     if first.door.source == "pay/frontend":
         return "M29", "the border that stops a label has been taken down for all."
@@ -130,7 +138,9 @@ def monday(answer: Cluster) -> Judgement:
     if not found:
         found = wrong_doors(None, scaled(answer.fork(), "backend", 2), MONDAY)
     if not found:
-        return Judgement("SOLVED", "the page arrives, and the walls stand.")
+        return loose(answer, "backend", 8080, "YOU BROKE SOMETHING THAT WORKED") or Judgement(
+            "SOLVED", "the page arrives, and the walls stand."
+        )
     first, waits = found[0], any(one.door.page for one in found)
     if first.door.page:
         return judged(first, _says(first.door), _silent(answer))

@@ -11,6 +11,7 @@ from labkit.lessons.doors import (
     Door,
     Found,
     judged,
+    loose,
     put,
     senders,
     shop,
@@ -38,12 +39,17 @@ def hit(answer: str | Cluster) -> Judgement:
         if found := wrong_doors(None, put(answer, lab), doors):
             says = f"{words}: {found[0].door.says}"
             return judged(found[0], says, Belief(words="Whom does each of your peers describe?"))
-    return Judgement("SOLVED", "two visitors at one port, and nobody else.")
+    return loose(seen, "backend", 8080, "NOT YET") or Judgement(
+        "SOLVED", "two visitors at one port, and nobody else."
+    )
 
 
 def _target_judged(lab: Cluster, first: Found) -> Judgement:
     inside = {port: senders(lab, "backend", port) for port in (8080, 9100, 80)}
     door, says = first.door, first.door.says
+    if inside[9100] == set(VISITORS) and len(inside[8080]) > len(VISITORS):
+        words = "a dash that opens a second rule, so that either is enough. How many rules?"
+        return judged(first, says, Belief("", "Your peers are right.", "M28", words))
     if set(VISITORS) in (inside[8080], inside[80]):
         says += f", port {door.port}"
         if inside[8080] and door.port == 9100:
@@ -113,7 +119,9 @@ def mended(answer: str | Cluster) -> Judgement:
         if found := wrong_doors(None, put(answer, lab), doors):
             says = f"{words}: {found[0].door.says}, port {found[0].door.port}"
             return judged(found[0], says, Belief(words="Whom does each of your peers describe?"))
-    return Judgement("SOLVED", "two guests, one port, one meaning.")
+    return loose(seen, "db", 5432, "NOT YET") or Judgement(
+        "SOLVED", "two guests, one port, one meaning."
+    )
 
 
 def _has(lab: Cluster, title: str) -> bool:
@@ -150,7 +158,7 @@ def _still_open(policies: list[NetworkPolicy]) -> Belief:
     rules = policies[0].manifest["spec"].get("ingress") or []
     if any("from" in rule and not rule["from"] for rule in rules):
         return Belief(number="M27", words='an empty list inside a rule read as "nobody".')
-    return Belief(words="Which of your rules says yes to the shell, and what does it ask for?")
+    return Belief(words="Which of your rules says yes, and what does it ask for?")
 
 
 def _every_port(lab: Cluster) -> Belief:

@@ -197,6 +197,30 @@ WRONG = [
         NOT,
         "",
     ),
+    (
+        "L13-2",
+        "a wide range",
+        behind(GUIDE % "{port: 8000, endPort: 8090}"),
+        BROKE,
+        "",
+    ),
+    (
+        "L13-2",
+        "a port for tomorrow",
+        behind(GUIDE % "{port: http}, {port: 9090}"),
+        BROKE,
+        "",
+    ),
+    (
+        "L13-2",
+        "every address as well",
+        behind(
+            f"  ingress: [{{from: [{{{FRONT}}}, {{ipBlock: {{cidr: 0.0.0.0/0}}}}],"
+            " ports: [{port: 8080}]}]"
+        ),
+        BROKE,
+        "",
+    ),
     ("L13-3", "three peers", peers(f"- {FRONT}", f"- {OPS}", f"- {MON}"), NOT, "M28"),
     (
         "L13-3",
@@ -225,6 +249,24 @@ WRONG = [
         "M30",
     ),
     ("L13-3", "no ports", peers(f"- {FRONT}", f"- {{{OPS}, {MON}}}", ports=""), NOT, "M27"),
+    (
+        "L13-3",
+        "a dash before ports",
+        peers(f"- {FRONT}", f"- {{{OPS}, {MON}}}", ports="  - ports: [{port: 8080}]\n"),
+        NOT,
+        "M28",
+    ),
+    (
+        "L13-3",
+        "UDP as well",
+        peers(
+            f"- {FRONT}",
+            f"- {{{OPS}, {MON}}}",
+            ports="    ports: [{port: http}, {port: 9090, protocol: UDP}]\n",
+        ),
+        NOT,
+        "",
+    ),
     ("L13-3", "nobody", behind("  ingress: []"), NOT, ""),
     (
         "L13-4",
@@ -269,6 +311,23 @@ WRONG = [
         BROKE,
         "M29",
     ),
+    (
+        "L13-4",
+        "some ports more",
+        db(f"  ingress: [{{from: {GUESTS}, ports: [{{port: 5432, endPort: 5440}}]}}]"),
+        NOT,
+        "",
+    ),
+    (
+        "L13-4",
+        "the whole namespace of payments",
+        db(
+            f"\n  ingress:\n  - from: [{{{BACKEND}}}, {{{OPS.replace('ops', 'pay')}}}]\n"
+            "    ports: [{port: 5432}]\n"
+        ),
+        NOT,
+        "",
+    ),
     ("L13-4", "the policy deleted", 'answer = scenario("shop", cni="calico")', BROKE, "M23"),
     ("L13-5", "nothing changed", "answer = lab", NOT, ""),
     ("L13-5", "the old name at the Service", MONDAY_SERVICE, NOT, "M30"),
@@ -282,4 +341,6 @@ WRONG = [
         BROKE,
         "M23",
     ),
+    ("L13-5", "a plugin that enforces nothing", 'answer = lab.fork(cni="flannel")', BROKE, "M24"),
+    ("L13-5", "one port more", POLICY % (GUIDE % "{port: web}, {port: 9090}"), BROKE, ""),
 ]
