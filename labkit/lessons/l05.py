@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-from labkit.api.core import Pod
+from labkit.api.core import Node, Pod
 from labkit.cluster import Cluster
 from labkit.errors import LabError
 from labkit.lessons.exercises import (
@@ -24,7 +24,7 @@ from labkit.traffic.branches import tree
 from labkit.traffic.spread import spread
 
 TARGET = "svc/backend:80"
-ONE = Fraction(1)
+ZERO, ONE = Fraction(0), Fraction(1)
 
 
 def three_pods(**config: Any) -> Cluster:
@@ -49,8 +49,9 @@ DO: Mapping[type, Callable[[Fraction, Fraction], Fraction]] = {
 
 def value(text: object, **names: int) -> Fraction | None:
     """`"1/(n - 2)"` reckoned exactly; None for what is no such text, or no chance from 0 to 1."""
+    typed = str(text).strip().lower().replace("\u2212", "-")  # a minus sign, as phones write it
     try:
-        found = _reckoned(ast.parse(str(text).strip(), mode="eval").body, names)
+        found = _reckoned(ast.parse(typed, mode="eval").body, names)
     except (SyntaxError, ValueError, ZeroDivisionError, KeyError):
         return None
     return found if 0 <= found <= 1 else None
@@ -60,8 +61,10 @@ def _reckoned(node: ast.expr, names: Mapping[str, int]) -> Fraction:
     match node:
         case ast.BinOp(left=left, op=op, right=right) if type(op) in DO:
             return DO[type(op)](_reckoned(left, names), _reckoned(right, names))
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_reckoned(operand, names)
         case ast.Constant(value=int() | float() as number):
-            return Fraction(str(number))
+            return Fraction(str(number)).limit_denominator(10**6)  # 1/3 without quotes is a float
         case ast.Name(id=name):
             return Fraction(names[name])
     raise ValueError(node)
@@ -160,7 +163,7 @@ def _histograms(answer: Mapping[str, object]) -> Judgement:
         looks = f"This looks like {belief}: {words}" if belief else words
         says = f'{wrong[0]}: you say "{given[wrong[0]]}"; such a run looks otherwise.'
         return Judgement("NOT YET", f"{says} {looks}{praise}", belief)
-    if given[TURNING] != "ipvs":
+    if given[TURNING].removesuffix(" mode") != "ipvs":
         says = f'"{given[TURNING]}" has neither. This looks like M08: turns expected of a mode that'
         return Judgement("NOT YET", f"{says} throws dice. Look again at L05-27.{praise}", "M08")
     return Judgement("SOLVED", "each picture has its way, and the mode its name.")
@@ -187,31 +190,49 @@ def _way_belief(given: str, key: str) -> tuple[str, str]:
 
 # --- L05-3: a pod that does not reach itself --------------------------------------------------
 
+CALLS = (  # of a pod to another one, which no rebuilt node disturbs
+    ("pod/frontend", TARGET),
+    ("pod/ops/monitoring", TARGET),
+    ("pod/frontend", "svc/db:5432"),
+    ("pod/frontend", "svc/ops/monitoring:9090"),
+)
+
 
 def _itself(answer: Cluster) -> Judgement:
-    before = three_pods()
     if not any(moment.faults for moment in answer.history) and answer.config.proxy_mode != "ebpf":
         says = "in this cluster no node was rebuilt: it is another one, or its past was undone."
         return Judgement("NOT YET", f"{says} Mend the `lab` of L05-55 itself.")
-    pods, wanted = _pods(answer), _pods(before)
-    if len(pods) < len(wanted):
-        says = f"{len(pods)} pods of the backend, it was {len(wanted)}."
-        return Judgement("YOU BROKE SOMETHING THAT WORKED", f"{says} Which of them was healthy?")
-    failing = {pod: seen for pod in pods if (seen := _failures(answer, f"pod/{pod}", TARGET))}
-    others = [s for s in ("pod/frontend", "pod/ops/monitoring") if _failures(answer, s, TARGET)]
-    if others or len(failing) == len(pods):
-        who = others[0] if others else f"pod/{pods[0]}"
-        says = f"{who} -> backend: it was always the page, now it fails at times."
-        return Judgement("YOU BROKE SOMETHING THAT WORKED", f"{says} What did you change?")
-    if failing:
-        pod, seen = next(iter(failing.items()))
-        says = f"{pod} -> http://backend: observed {seen} of its calls failing, wanted none."
+    lost = _lost(answer, three_pods())
+    if lost:
+        return Judgement("YOU BROKE SOMETHING THAT WORKED", lost)
+    failing = ((pod, _failures(answer, f"pod/{pod}", TARGET)) for pod in _pods(answer))
+    pod, seen = next(((pod, seen) for pod, seen in failing if seen), ("", ZERO))
+    if pod:
+        part = "all" if seen == ONE else seen
+        says = f"{pod} -> http://backend: observed {part} of its calls failing, wanted none."
         looks = (
             "This looks like M13: a pod expected to reach itself without help."
             " Which row ends such a call? Look again at L05-51."
         )
         return Judgement("NOT YET", f"{says} {looks}", "M13")
     return _doors(answer)
+
+
+def _lost(answer: Cluster, before: Cluster) -> str:
+    """What is gone, or fails, although it was right before; empty if nothing is."""
+    there = {node.name for node in answer.state.list(Node)}
+    gone = [node.name for node in before.state.list(Node) if node.name not in there]
+    if gone:
+        return f"{gone[0]} is gone. Its pods found another place; who mends the node?"
+    pods, wanted = _pods(answer), _pods(before)
+    if len(pods) < len(wanted):
+        says = f"{len(pods)} pods of the backend, it was {len(wanted)}."
+        return f"{says} Which of them was healthy?"
+    for source, target in CALLS:
+        if _failures(answer, source, target):
+            says = f"{source} -> {target}: it was always an answer, now it fails at times."
+            return f"{says} What did you change?"
+    return ""
 
 
 def _doors(answer: Cluster) -> Judgement:
@@ -235,7 +256,7 @@ def _failures(lab: Cluster, source: str, target: str) -> Fraction:
     except LabError:
         return ONE
     failed = ("refused", "timed out", "unreachable")
-    return sum((chance for end, chance in ends.items() if end in failed), Fraction(0))
+    return sum((chance for end, chance in ends.items() if end in failed), ZERO)
 
 
 LESSON = Lesson(

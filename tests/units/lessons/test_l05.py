@@ -18,6 +18,9 @@ CASES = {
     " 1 / (1 + n - k)": Fraction(1, 4),
     "0.25": Fraction(1, 4),
     "k/n": Fraction(2, 5),
+    "1/(N − K + 1)": Fraction(1, 4),  # as phones write minus
+    "-1/(k-n-1)": Fraction(1, 4),
+    "0.3333333333333333": Fraction(1, 3),  # 1/3 without quotes
     "n/k": None,  # no chance
     "1/(n-5)": None,  # divides by zero
     "x/2": None,

@@ -127,6 +127,7 @@ DIFFERENT = {
         "TCP",
         ("shop-2", "refused", "refused", "shop-2"),
     ),
+    # Real IPVS answers there: its node ports are on all of a node's addresses (see ipvs.py).
     "a node port on the bridge's address": (
         "pod/client",
         "10.244.1.1:30081",
