@@ -13,6 +13,8 @@ from typing import Literal
 from labkit.api.core import LoadBalancerStatus, PortProtocol
 from labkit.api.meta import Field, LabelSelector, Object
 
+LAST_PORT = 65535
+
 
 class IPBlock(Field, frozen=True):
     cidr: str
@@ -29,6 +31,15 @@ class NetworkPolicyPort(Field, frozen=True):
     protocol: PortProtocol = "TCP"
     port: int | str | None = None
     end_port: int | None = None
+
+    @property
+    def numbers(self) -> range:
+        """The ports that it covers: all where none is given, none where a pod has to say."""
+        if self.port is None:
+            return range(LAST_PORT + 1)
+        if isinstance(self.port, str):
+            return range(0)
+        return range(self.port, (self.end_port or self.port) + 1)
 
 
 class IngressRule(Field, frozen=True):

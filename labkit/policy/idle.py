@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import reduce
 from operator import or_
+from typing import get_args
 
 from labkit.api.core import Pod
 from labkit.api.networking import NetworkPolicy, NetworkPolicyPort
 from labkit.api.state import State
+from labkit.policy.cluster_rules import Direction
 from labkit.policy.ends import End, address_end, pod_end
 from labkit.policy.index import Bits, bits
 from labkit.policy.matcher import Flow, peer_matches, policy_types, port_matches
 from labkit.policy.outside import blocks_of
-from labkit.policy.parts import PolicyRule, rules_of
+from labkit.policy.parts import PolicyRule, rules_of, selects
 from labkit.policy.reading import Reading
 from labkit.policy.spans import Span, spans
 
@@ -33,13 +35,12 @@ def idle_rules(
     blocks = [address_end(state, block.address, reading) for block in blocks_of(state)]
     groups = spans(policies, [end.pod for end in pods if end.pod], reading)
     asks = [group[0] for group in groups]
-    for direction in ("Ingress", "Egress"):
+    for direction in get_args(Direction):
         rules = [
             rule
             for policy in policies
             if direction in policy_types(policy)
-            for rule in rules_of(policy)
-            if rule.direction == direction
+            for rule in rules_of(policy, direction)
         ]
         yield from _idle(rules, [*pods, *blocks], asks, reading)
 
@@ -89,11 +90,6 @@ def _covered(
 
 def _covers(port: NetworkPolicyPort, span: Span, end: End, reading: Reading) -> bool:
     return port_matches(port, Flow(end, end, span.protocol, span.first), reading)
-
-
-def selects(policy: NetworkPolicy, pod: Pod) -> bool:
-    """Whether a policy guards a pod."""
-    return pod.namespace == policy.namespace and policy.spec.pod_selector.matches(pod.labels)
 
 
 def meets(rule: PolicyRule, end: End, other: End, reading: Reading) -> bool:

@@ -33,6 +33,7 @@ from labkit.policy import cluster_rules
 from labkit.policy.cluster_rules import Direction as Direction  # a word of verdicts, too
 from labkit.policy.cluster_rules import Tier
 from labkit.policy.ends import End
+from labkit.policy.parts import rules_of, selects
 from labkit.policy.reading import DEFAULT as DEFAULT
 from labkit.policy.reading import Reading
 
@@ -164,7 +165,7 @@ def isolating(state: State, pod: Pod, direction: Direction) -> tuple[NetworkPoli
     return tuple(
         policy
         for policy in state.list(NetworkPolicy, pod.namespace)
-        if direction in policy_types(policy) and policy.spec.pod_selector.matches(pod.labels)
+        if direction in policy_types(policy) and selects(policy, pod)
     )
 
 
@@ -243,18 +244,15 @@ def _said(
 def _results(
     policy: NetworkPolicy, flow: Flow, direction: Direction, reading: Reading
 ) -> Iterator[RuleResult]:
-    if direction == "Ingress":
-        rules = [(rule.from_, rule.ports) for rule in policy.spec.ingress or ()]
-    else:
-        rules = [(rule.to, rule.ports) for rule in policy.spec.egress or ()]
     other = flow.source if direction == "Ingress" else flow.destination
-    for number, (peers, ports) in enumerate(rules):
+    for rule in rules_of(policy, direction):
         yield RuleResult(
             policy,
-            f".spec.{direction.lower()}[{number}]",
+            rule.at,
             # An empty or missing list inside a rule is no condition at all.
-            not peers or any(peer_matches(policy, p, other, flow, reading) for p in peers),
-            not ports or any(port_matches(p, flow, reading) for p in ports),
+            not rule.peers
+            or any(peer_matches(policy, p, other, flow, reading) for p in rule.peers),
+            not rule.ports or any(port_matches(p, flow, reading) for p in rule.ports),
         )
 
 
@@ -305,11 +303,9 @@ def port_matches(port: NetworkPolicyPort, flow: Flow, reading: Reading) -> bool:
     """Whether a rule's port covers the flow's; a name is looked up in the destination pod."""
     if port.protocol != flow.protocol:
         return False
-    if port.port is None:
-        return True
     if isinstance(port.port, str):
         return flow.port in named_ports(flow.destination.pod, port.port, port.protocol, reading)
-    return port.port <= flow.port <= (port.end_port or port.port)
+    return flow.port in port.numbers
 
 
 def named_ports(

@@ -14,9 +14,9 @@ from labkit.api.networking import NetworkPolicy
 from labkit.api.state import State
 from labkit.policy.ends import address_end, pod_end
 from labkit.policy.matcher import DEFAULT, Flow, judge
-from labkit.policy.parts import rules_of
+from labkit.policy.parts import all_rules
 from labkit.policy.reach import Reach
-from labkit.policy.tier_sides import networks
+from labkit.policy.tiers_named import networks
 
 if TYPE_CHECKING:
     import pandas
@@ -120,7 +120,7 @@ def _in(inner: Network, outer: Network) -> bool:
 
 
 def _named(policy: NetworkPolicy) -> Iterator[Network]:
-    for block in (peer.ip_block for rule in rules_of(policy) for peer in rule.peers):
+    for block in (peer.ip_block for rule in all_rules(policy) for peer in rule.peers):
         if block is not None:
             yield from (ip_network(cidr, strict=False) for cidr in (block.cidr, *block.except_))
 

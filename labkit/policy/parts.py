@@ -1,4 +1,4 @@
-"""A policy taken apart: its rules of both directions in one form."""
+"""A policy taken apart: whom it selects, and its rules of both directions in one form."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import msgspec
 
+from labkit.api.core import Pod
 from labkit.api.networking import NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort
-from labkit.policy.matcher import Direction
+from labkit.policy.cluster_rules import Direction
 
 
 class PolicyRule(msgspec.Struct, frozen=True):
@@ -28,9 +29,22 @@ class PolicyRule(msgspec.Struct, frozen=True):
         return f"{self.at}.{'from' if self.direction == 'Ingress' else 'to'}"
 
 
-def rules_of(policy: NetworkPolicy) -> Iterator[PolicyRule]:
-    """Ingress rules first, each direction in the manifest's order."""
-    for number, rule in enumerate(policy.spec.ingress or ()):
-        yield PolicyRule(policy, "Ingress", number, rule.from_, rule.ports)
-    for number, out in enumerate(policy.spec.egress or ()):
-        yield PolicyRule(policy, "Egress", number, out.to, out.ports)
+def selects(policy: NetworkPolicy, pod: Pod) -> bool:
+    """Whether a policy is about a pod."""
+    return pod.namespace == policy.namespace and policy.spec.pod_selector.matches(pod.labels)
+
+
+def rules_of(policy: NetworkPolicy, direction: Direction) -> Iterator[PolicyRule]:
+    """One direction's rules, in the manifest's order."""
+    if direction == "Ingress":
+        for number, rule in enumerate(policy.spec.ingress or ()):
+            yield PolicyRule(policy, direction, number, rule.from_, rule.ports)
+    else:
+        for number, out in enumerate(policy.spec.egress or ()):
+            yield PolicyRule(policy, direction, number, out.to, out.ports)
+
+
+def all_rules(policy: NetworkPolicy) -> Iterator[PolicyRule]:
+    """Ingress rules first."""
+    yield from rules_of(policy, "Ingress")
+    yield from rules_of(policy, "Egress")

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from labkit.api.core import Pod
-from labkit.api.networking import NetworkPolicy
+from labkit.api.networking import LAST_PORT, NetworkPolicy
 from labkit.api.state import State
 from labkit.errors import NotFound
 from labkit.policy.index import Bits, bits
 from labkit.policy.matcher import DEFAULT
 from labkit.policy.reach import Reach, reachability
 from labkit.policy.reading import Reading
-from labkit.policy.spans import LAST, Span, spans
-from labkit.policy.tier_sides import ports_asked
+from labkit.policy.spans import Span, spans
+from labkit.policy.tiers_named import ports_asked
 
 if TYPE_CHECKING:
     import pandas
@@ -112,7 +112,7 @@ def words(found: tuple[Span, ...]) -> str:
     """Spans as a cell of a table."""
     if not found:
         return "none"
-    if len(found) == 3 and all((span.first, span.last) == (1, LAST) for span in found):
+    if len(found) == 3 and all((span.first, span.last) == (1, LAST_PORT) for span in found):
         return "every port"
     return ", ".join(map(str, found))
 

@@ -22,6 +22,7 @@ from labkit.policy.matcher import DEFAULT, Flow, Verdict, judge
 from labkit.policy.reading import Reading
 from labkit.policy.sentences import sentence
 from labkit.policy.sides import Sides
+from labkit.policy.tier_sides import with_tiers
 
 if TYPE_CHECKING:
     import pandas
@@ -158,6 +159,6 @@ def reachability(
         reading=reading,
         pods=tuple(pods),
         class_of=tuple(number[p.namespace, p.name] for p in pods),
-        rows=sides.rows(),
+        rows=sides.rows(with_tiers(sides, "Egress"), with_tiers(sides, "Ingress")),
         lines=dict(lines or {}),
     )

@@ -18,9 +18,9 @@ from labkit.api.networking import NetworkPolicy, NetworkPolicyPort
 from labkit.api.state import State, key_of
 from labkit.policy.ends import End, pod_end
 from labkit.policy.explain import Lines, wants
-from labkit.policy.idle import idle_rules, meets, selects
+from labkit.policy.idle import idle_rules, meets
 from labkit.policy.matcher import DEFAULT, Flow, judge, named_ports, policy_types
-from labkit.policy.parts import PolicyRule, rules_of
+from labkit.policy.parts import PolicyRule, all_rules, selects
 from labkit.policy.reading import Reading
 
 Fault = Literal[
@@ -92,7 +92,7 @@ class _Reader:
             says = f"no pod of namespace {policy.namespace} has {wants(policy.spec.pod_selector)}"
             yield self.finding(policy, ".spec.podSelector", "selects nothing", says)
             return
-        for rule in rules_of(policy):
+        for rule in all_rules(policy):
             yield from self._peers(rule, guarded)
             yield from self._ports(rule, guarded)
         yield from self._names(policy, guarded)

@@ -36,6 +36,7 @@ from labkit.kernel.netfilter import Comment, Mark, Match, Rule, SetMark, Verdict
 from labkit.policy import tier_rules
 from labkit.policy.explain import wants
 from labkit.policy.matcher import DEFAULT, Direction, named_ports
+from labkit.policy.parts import rules_of
 
 Family = Literal["ip", "ip6"]
 ACCEPTED, SCRATCH = 0x10000, 0x80000
@@ -78,12 +79,12 @@ class Writer:
 
     def _written(self, policy: NetworkPolicy, direction: Direction) -> Iterator[Rule]:
         way = "in" if direction == "Ingress" else "out"
-        for number, (peers, ports) in enumerate(_parts(policy, direction), start=1):
-            says = f"Policy {policy.namespace}/{policy.name}, rule {number} lets it {way}."
-            for peer in peers or (None,):
+        for rule in rules_of(policy, direction):
+            says = f"Policy {policy.namespace}/{policy.name}, rule {rule.number + 1} lets it {way}."
+            for peer in rule.peers or (None,):
                 for before, matches in self._peer(policy, peer, direction):
                     yield from before
-                    for listed in self.ports(ports):
+                    for listed in self.ports(rule.ports):
                         yield Rule((*matches, *listed), SetMark(ACCEPTED, ACCEPTED), says)
                         yield Rule((Mark(ACCEPTED, ACCEPTED),), RETURN)
 
@@ -216,15 +217,6 @@ def _signed(rules: tuple[Rule, ...], note: Comment) -> tuple[Rule, ...]:
     own = tuple(m for m in first.matches if isinstance(m, Comment))
     rest = tuple(m for m in first.matches if not isinstance(m, Comment))
     return (replace(first, matches=(*own, note, *rest)), *rules[1:])
-
-
-def _parts(
-    policy: NetworkPolicy, direction: Direction
-) -> Iterator[tuple[tuple[NetworkPolicyPeer, ...], tuple[NetworkPolicyPort, ...]]]:
-    if direction == "Ingress":
-        yield from ((rule.from_, rule.ports) for rule in policy.spec.ingress or ())
-    else:
-        yield from ((rule.to, rule.ports) for rule in policy.spec.egress or ())
 
 
 def _portions(ranges: list[tuple[int, int]]) -> Iterator[tuple[tuple[int, int], ...]]:

@@ -1,11 +1,10 @@
-"""Both directions of all policies, on classes of equal pods: what `reachability` adds up."""
+"""Both directions of all NetworkPolicies, on classes of equal pods: what `reachability` adds up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import reduce
 from operator import or_
-from typing import Literal
 
 from labkit.api.core import Pod, PortProtocol
 from labkit.api.networking import (
@@ -15,12 +14,15 @@ from labkit.api.networking import (
     NetworkPolicyPort,
 )
 from labkit.api.state import State
-from labkit.policy import tier_sides
+from labkit.policy import tiers_named
+from labkit.policy.cluster_rules import Direction
 from labkit.policy.index import Bits, Index, bits
 from labkit.policy.matcher import block_contains, named_ports, policy_types
+from labkit.policy.parts import PolicyRule, all_rules, rules_of
 from labkit.policy.reading import Reading
 
-Rule = tuple[tuple[NetworkPolicyPeer, ...], tuple[NetworkPolicyPort, ...]]
+Admitted = tuple[dict[int, Bits], Bits]
+"""The peers that each guarded class admits, and which classes are guarded."""
 
 
 class Sides:
@@ -37,20 +39,21 @@ class Sides:
         self.policies = state.list(NetworkPolicy)
         self._blocks: dict[IPBlock, Bits] = {}
         self._of_port: dict[NetworkPolicyPort, Bits] = {}
-        self.blocks = tuple(dict.fromkeys(_blocks(self.policies)))
+        rules = tuple(rule for policy in self.policies for rule in all_rules(policy))
+        self.blocks = tuple(dict.fromkeys(_blocks(rules)))
         self.of_network: dict[str, Bits] = {}
-        self.networks = tier_sides.networks(state)
-        self.port_names = sorted(_port_names(self.policies) | tier_sides.port_names(state))
+        self.networks = tiers_named.networks(state)
+        self.port_names = sorted(_port_names(rules) | tiers_named.port_names(state))
         self.some_on_host = any(pod.spec.host_network for pod in pods)
         self.index = Index(state, pods, self._distinction)
         self.everyone: Bits = (1 << len(self.index.classes)) - 1
         self.plain = self.holding(lambda pod: self._is_pod(pod))
         self.on_nodes = self.holding(lambda pod: pod.spec.host_network)
 
-    def rows(self) -> tuple[Bits, ...]:
+    def rows(self, leaving: Admitted, entering: Admitted) -> tuple[Bits, ...]:
         """For each class the classes that it may open connections to: both ends must agree."""
-        sends, bound = self._side("Egress")
-        receives, guarded = self._side("Ingress")
+        sends, bound = leaving
+        receives, guarded = entering
         count = len(self.index.classes)
         admitted = [self.everyone & ~guarded] * count
         for senders, receivers in _grouped(receives).items():
@@ -69,8 +72,8 @@ class Sides:
         here = self.holding(lambda pod: pod.spec.node_name == mine.spec.node_name)
         return here & ~self.plain if self.plain >> number & 1 else here
 
-    def _side(self, direction: Literal["Ingress", "Egress"]) -> tuple[dict[int, Bits], Bits]:
-        """The peers that each isolated class admits, and which classes are isolated."""
+    def side(self, direction: Direction) -> Admitted:
+        """What the NetworkPolicies admit in one direction, and whom they isolate."""
         admitted: dict[int, Bits] = {}
         isolated: Bits = 0
         for policy in self.policies:
@@ -79,14 +82,14 @@ class Sides:
             mine = self.index.in_namespace(policy.namespace) & self.plain
             chosen = mine & self.index.select(policy.spec.pod_selector)
             isolated |= chosen
-            for peers, ports in _rules(policy, direction):
-                others = self._peers(policy, peers)
-                self._admit(direction, chosen, others, ports, admitted)
-        return tier_sides.with_tiers(self, direction, admitted, isolated)
+            for rule in rules_of(policy, direction):
+                others = self._peers(policy, rule.peers)
+                self._admit(direction, chosen, others, rule.ports, admitted)
+        return admitted, isolated
 
     def _admit(
         self,
-        direction: Literal["Ingress", "Egress"],
+        direction: Direction,
         chosen: Bits,
         others: Bits,
         ports: tuple[NetworkPolicyPort, ...],
@@ -138,11 +141,8 @@ class Sides:
     def _listening(self, port: NetworkPolicyPort) -> Bits:
         if port.protocol != self.protocol:
             return 0
-        if port.port is None:
-            return self.everyone
-        if isinstance(port.port, int):
-            inside = port.port <= self.port <= (port.end_port or port.port)
-            return self.everyone if inside else 0
+        if not isinstance(port.port, str):
+            return self.everyone if self.port in port.numbers else 0
         name = port.port
         return self.holding(lambda pod: self._is_pod(pod) and self.port in self._numbers(pod, name))
 
@@ -171,7 +171,7 @@ class Sides:
             pod.spec.node_name if self.some_on_host else "",
             pod.spec.host_network,
             tuple(self._in_block(pod, block) for block in self.blocks),
-            tuple(tier_sides.in_network(pod, network) for network in self.networks),
+            tuple(tiers_named.in_network(pod, network) for network in self.networks),
             tuple(self.port in self._numbers(pod, name) for name in self.port_names),
         )
 
@@ -184,23 +184,10 @@ def _grouped(admitted: Mapping[int, Bits]) -> dict[Bits, Bits]:
     return found
 
 
-def _rules(policy: NetworkPolicy, direction: Literal["Ingress", "Egress"]) -> Iterator[Rule]:
-    if direction == "Ingress":
-        yield from ((rule.from_, rule.ports) for rule in policy.spec.ingress or ())
-    else:
-        yield from ((rule.to, rule.ports) for rule in policy.spec.egress or ())
+def _blocks(rules: Iterable[PolicyRule]) -> Iterator[IPBlock]:
+    for rule in rules:
+        yield from (peer.ip_block for peer in rule.peers if peer.ip_block is not None)
 
 
-def _all_rules(policies: tuple[NetworkPolicy, ...]) -> Iterator[Rule]:
-    for policy in policies:
-        yield from _rules(policy, "Ingress")
-        yield from _rules(policy, "Egress")
-
-
-def _blocks(policies: tuple[NetworkPolicy, ...]) -> Iterator[IPBlock]:
-    for peers, _ in _all_rules(policies):
-        yield from (peer.ip_block for peer in peers if peer.ip_block is not None)
-
-
-def _port_names(policies: tuple[NetworkPolicy, ...]) -> set[str]:
-    return {p.port for _, ports in _all_rules(policies) for p in ports if isinstance(p.port, str)}
+def _port_names(rules: Iterable[PolicyRule]) -> set[str]:
+    return {p.port for rule in rules for p in rule.ports if isinstance(p.port, str)}

@@ -9,12 +9,11 @@ from typing import get_args
 import msgspec
 
 from labkit.api.core import Pod, PortProtocol
-from labkit.api.networking import NetworkPolicy, NetworkPolicyPort
+from labkit.api.networking import LAST_PORT, NetworkPolicy, NetworkPolicyPort
 from labkit.policy.matcher import named_ports
-from labkit.policy.parts import rules_of
+from labkit.policy.parts import all_rules
 from labkit.policy.reading import Reading
 
-LAST = 65535
 Names = Mapping[tuple[str, PortProtocol], frozenset[int]]
 
 
@@ -26,7 +25,7 @@ class Span(msgspec.Struct, frozen=True, order=True):
     last: int
 
     def __str__(self) -> str:
-        if (self.first, self.last) == (1, LAST):
+        if (self.first, self.last) == (1, LAST_PORT):
             return f"{self.protocol} (every port)"
         return f"{self.protocol} {self.first}" + (f"-{self.last}" * (self.last > self.first))
 
@@ -43,7 +42,7 @@ def spans(
     port's name that some pod uses for a number leaves that number alone in its group. `more`
     are ports that others than these policies ask for.
     """
-    own = (p for x in policies for rule in rules_of(x) for p in rule.ports)
+    own = (p for x in policies for rule in all_rules(x) for p in rule.ports)
     asked = tuple(dict.fromkeys((*own, *more)))
     names = numbers_of_names(asked, tuple(pods), reading)
     groups: dict[object, list[Span]] = {}
@@ -69,10 +68,10 @@ def numbers_of_names(
 
 def _cuts(asked: Iterable[NetworkPolicyPort], names: Names, protocol: PortProtocol) -> list[int]:
     """Where spans begin, ascending, and one past the last."""
-    found = {1, LAST + 1}
+    found = {1, LAST_PORT + 1}
     for port in asked:
         if port.protocol == protocol and isinstance(port.port, int):
-            found |= {port.port, (port.end_port or port.port) + 1}
+            found |= {port.numbers.start, port.numbers.stop}
     for (_, used), numbers in names.items():
         if used == protocol:
             found |= {edge for number in numbers for edge in (number, number + 1)}
@@ -83,12 +82,6 @@ def _sign(
     asked: Iterable[NetworkPolicyPort], names: Names, protocol: PortProtocol, number: int
 ) -> object:
     """What tells ports apart: the rules' ports that cover it, and its number if it has a name."""
-    covering = tuple(
-        port
-        for port in asked
-        if port.protocol == protocol
-        and not isinstance(port.port, str)
-        and (port.port is None or port.port <= number <= (port.end_port or port.port))
-    )
+    covering = tuple(port for port in asked if port.protocol == protocol and number in port.numbers)
     is_named = any(used == protocol and number in numbers for (_, used), numbers in names.items())
     return covering, (protocol, number) if is_named else None

@@ -5,40 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import reduce
 from operator import or_
-from typing import TYPE_CHECKING, get_args
 
 from labkit.api.cluster_policy import ClusterNetworkPolicy, ClusterPeer, ClusterRule
-from labkit.api.core import Node, Pod, PortProtocol
-from labkit.api.networking import NetworkPolicyPort
-from labkit.api.state import State
+from labkit.api.core import Node
 from labkit.policy.cluster_rules import (
     Direction,
     Tier,
     as_port,
     chosen,
-    contains,
     in_tier,
     rules_of,
     understood,
 )
 from labkit.policy.index import Bits, bits
-
-if TYPE_CHECKING:
-    from labkit.policy.sides import Sides
+from labkit.policy.sides import Admitted, Sides
+from labkit.policy.tiers_named import in_network
 
 TIERS: tuple[Tier, Tier] = ("Admin", "Baseline")
 Said = dict[int, tuple[Bits, Bits]]
 
 
-def with_tiers(
-    sides: Sides, direction: Direction, admitted: dict[int, Bits], isolated: Bits
-) -> tuple[dict[int, Bits], Bits]:
-    """The peers that each guarded class admits, and which classes are guarded, tiers included.
-
-    Args:
-        admitted: what NetworkPolicies admit.
-        isolated: the classes that NetworkPolicies isolate.
-    """
+def with_tiers(sides: Sides, direction: Direction) -> Admitted:
+    """What all policies admit in one direction, and whom they guard, tiers included."""
+    admitted, isolated = sides.side(direction)
     admin, baseline = (_tier(sides, tier, direction) for tier in TIERS)
     if not admin and not baseline:
         return admitted, isolated
@@ -116,37 +105,3 @@ def _network(sides: Sides, text: str) -> Bits:
     if text not in sides.of_network:
         sides.of_network[text] = sides.holding(lambda pod: in_network(pod, text))
     return sides.of_network[text]
-
-
-def in_network(pod: Pod, text: str) -> bool:
-    """By the first address, which is the one that connections are judged by."""
-    return any(contains(text, address) for address in pod.addresses[:1])
-
-
-def networks(state: State) -> tuple[str, ...]:
-    """Every network that a rule of any tier names."""
-    return tuple(dict.fromkeys(n for rule in _all(state) for p in rule.peers for n in p.networks))
-
-
-def port_names(state: State) -> set[str]:
-    """Every port name that a rule of any tier names."""
-    named = (p.destination_named_port for rule in _all(state) for p in rule.protocols)
-    return {name for name in named if name}
-
-
-def ports_asked(state: State) -> tuple[NetworkPolicyPort, ...]:
-    """Every port that a rule of any tier names, a name with each protocol."""
-    protocols: tuple[PortProtocol, ...] = get_args(PortProtocol)
-    return tuple(
-        dict.fromkeys(
-            as_port(asked, protocol)
-            for rule in _all(state)
-            for asked in rule.protocols
-            for protocol in protocols
-        )
-    )
-
-
-def _all(state: State) -> Iterator[ClusterRule]:
-    for policy in state.list(ClusterNetworkPolicy):
-        yield from (*policy.spec.ingress, *policy.spec.egress)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from labkit.api.cluster_policy import ClusterNetworkPolicy
 from labkit.api.core import Pod
 from labkit.api.names import SYSTEM
 from labkit.api.networking import NetworkPolicy
@@ -17,6 +18,7 @@ from labkit.api.state import State
 from labkit.cluster import Cluster
 from labkit.policy.ends import pod_end
 from labkit.policy.matcher import DEFAULT, Direction, policy_types
+from labkit.policy.parts import selects
 from labkit.policy.sentences import described
 from labkit.views.figure import Figure, figure
 from labkit.views.svg import WIDTH, fit, line, rect, text
@@ -49,7 +51,7 @@ class Drawn(msgspec.Struct, frozen=True):
 
 def policies(lab: Cluster) -> Figure:
     """All NetworkPolicies of a cluster, and the pods that none of them selects."""
-    drawn, free = _drawn(lab.state), _free(lab.state)
+    drawn, free, beside = _drawn(lab.state), _free(lab.state), _beside(lab.state)
     body, y = [], 6.0
     for one in drawn:
         body.append(_policy(one, y))
@@ -57,7 +59,11 @@ def policies(lab: Cluster) -> Figure:
     if free:
         body.append(text(2, y + 14, f"no policy selects: {_some(free)}", "s"))
         y += 26
-    return figure("Who is guarded by which policy.", _twin(drawn, free), y, *body)
+    if beside:
+        body.append(text(2, y + 14, fit(beside, WIDTH - 4), "s"))
+        y += 26
+    twin = "\n".join(filter(None, (_twin(drawn, free), beside)))
+    return figure("Who is guarded by which policy.", twin, y, *body)
 
 
 def _drawn(state: State) -> list[Drawn]:
@@ -88,7 +94,7 @@ def _pods(state: State) -> list[Pod]:
 
 def _titles(state: State, policy: NetworkPolicy) -> Iterator[str]:
     for pod in _pods(state):
-        if pod.namespace == policy.namespace and policy.spec.pod_selector.matches(pod.labels):
+        if selects(policy, pod):
             yield pod_end(state, pod, DEFAULT).title
 
 
@@ -96,6 +102,12 @@ def _free(state: State) -> list[str]:
     guarded = {title for policy in state.list(NetworkPolicy) for title in _titles(state, policy)}
     titles = (pod_end(state, pod, DEFAULT).title for pod in _pods(state))
     return [title for title in titles if title not in guarded]
+
+
+def _beside(state: State) -> str:
+    """The policies that stand in other tiers, and are not drawn."""
+    names = [policy.name for policy in state.list(ClusterNetworkPolicy)]
+    return f"Not drawn: ClusterNetworkPolicy {_some(names)}." if names else ""
 
 
 # --- the picture -------------------------------------------------------------------------
