@@ -77,7 +77,7 @@ class Policies(ABC):
         return port_map(self.state, system=system)
 
     def review(self) -> Review:
-        """What in the policies selects nobody, adds nothing, or means another port; by line."""
+        """What in NetworkPolicies selects nobody, adds nothing, or means another port; by line."""
         from labkit.policy.review import review
 
         return review(self.state, self.lines)

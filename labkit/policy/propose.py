@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from labkit.api.cluster_policy import ClusterNetworkPolicy
 from labkit.api.core import Pod
 from labkit.api.meta import Address
 from labkit.api.state import State
@@ -40,12 +41,18 @@ Visitor = Kind | Address
 
 
 class Proposal(msgspec.Struct, frozen=True):
-    """NetworkPolicies as manifests, ready for `lab.apply`; printed they are YAML."""
+    """NetworkPolicies as manifests, ready for `lab.apply`; printed they are YAML.
+
+    `beside` names the ClusterNetworkPolicies that are there, which the proposal takes no heed of.
+    """
 
     policies: tuple[Mapping[str, Any], ...]
+    beside: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return "---\n".join(map(dump, self.policies))
+        names = ", ".join(self.beside)
+        head = f"# ClusterNetworkPolicy {names}: not read, and in tier Admin asked first\n"
+        return (head if names else "") + "---\n".join(map(dump, self.policies))
 
     __repr__ = __str__
 
@@ -54,7 +61,7 @@ def propose(state: State, flows: Iterable[Flow]) -> Proposal:
     """Policies under which exactly these flows are open, between all pods of the kinds seen.
 
     What one replica was seen to do, all its equals may do. Namespaces of which no pod was seen
-    are left as they are.
+    are left as they are, and so is what ClusterNetworkPolicies decide.
 
     Raises:
         CommandError: a flow to something that is no pod, which no policy guards.
@@ -72,7 +79,7 @@ def propose(state: State, flows: Iterable[Flow]) -> Proposal:
     for space in sorted({kind.namespace for kind in met}):
         found.append(_policy("default-deny-ingress", space, {}, []))
         found += _doors(space, kinds, {k: v for k, v in doors.items() if k.namespace == space})
-    return Proposal(tuple(found))
+    return Proposal(tuple(found), tuple(p.name for p in state.list(ClusterNetworkPolicy)))
 
 
 def kind_of(pod: Pod) -> Kind:

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from labkit.api.cluster_policy import ClusterNetworkPolicy
 from labkit.api.core import Pod, Service
 from labkit.api.listens import declared
 from labkit.api.names import SYSTEM
@@ -33,6 +34,9 @@ Fault = Literal[
 ]
 
 
+FIRST = "Where the tier Admin decides, no NetworkPolicy is asked."
+
+
 class Finding(msgspec.Struct, frozen=True):
     """One place of one policy that does not do what it seems to.
 
@@ -52,27 +56,39 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Review(msgspec.Struct, frozen=True):
-    """All findings, by policy and place; empty where every line has its effect."""
+    """All findings, by policy and place; empty where every line has its effect.
+
+    `beside` names the ClusterNetworkPolicies that are there: their own lines are not reviewed.
+    """
 
     findings: tuple[Finding, ...]
+    beside: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        if not self.findings:
-            return "Nothing found: every line concerns some pod that is there."
-        return "\n".join(map(str, self.findings))
+        told = [str(finding) for finding in self.findings]
+        if not told:
+            told = ["Nothing found: every line concerns some pod that is there."]
+        if self.beside:
+            told.insert(0, f"Not reviewed: ClusterNetworkPolicy {', '.join(self.beside)}. {FIRST}")
+        return "\n".join(told)
 
     __repr__ = __str__
 
 
 def review(state: State, lines: Lines, reading: Reading = DEFAULT) -> Review:
-    """What is found in all NetworkPolicies outside the system's namespaces."""
+    """What is found in all NetworkPolicies outside the system's namespaces.
+
+    Tiers of ClusterNetworkPolicies make no finding untrue: a rule that others repeat can go under
+    any tier, and pods whose names a tier opens, or closes, are not held against a NetworkPolicy.
+    """
     policies = tuple(p for p in state.list(NetworkPolicy) if p.namespace not in SYSTEM)
     reader = _Reader(state, lines, reading)
     found = [finding for policy in policies for finding in reader.read(policy)]
     for rule in idle_rules(state, policies, reading):
         says = "other rules already allow all that this one does; it can go"
         found.append(reader.finding(rule.policy, rule.at, "adds nothing", says))
-    return Review(tuple(sorted(found, key=lambda f: (f.policy, f.line, f.at))))
+    beside = tuple(sorted(policy.name for policy in state.list(ClusterNetworkPolicy)))
+    return Review(tuple(sorted(found, key=lambda f: (f.policy, f.line, f.at))), beside)
 
 
 class _Reader:
@@ -163,7 +179,9 @@ class _Reader:
             yield self.finding(policy, ".spec.egress", "forgets DNS", says)
 
     def _asks(self, end: End, server: End) -> bool:
-        return judge(self.state, Flow(end, server, "UDP", 53), self.reading).leaving.allowed
+        """Whether the NetworkPolicies let it, or were not asked as the tier Admin had decided."""
+        side = judge(self.state, Flow(end, server, "UDP", 53), self.reading).leaving
+        return side.allowed or side.decider is not None
 
 
 DNS = "kube-dns"  # the label that CoreDNS's pods carry, too

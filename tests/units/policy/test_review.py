@@ -84,6 +84,58 @@ def test_nothing_is_said_of_what_has_its_effect(given):
     assert reviewed(*given) == "Nothing found: every line concerns some pod that is there."
 
 
+GUARD = """apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: guard}
+spec:
+  tier: %s
+  priority: 1
+  subject: {namespaces: {}}
+  egress: [{action: %s, to: [{namespaces: {}}]}]
+"""
+BESIDE = """\
+Not reviewed: ClusterNetworkPolicy guard. Where the tier Admin decides, no NetworkPolicy is asked.
+"""
+NO_NAMES = ("  egress:\n    - ports: [{port: 5432}]\n", "backend")
+TWICE = ("  ingress:\n    - ports: [{port: 8080}]\n    - ports: [{port: 8080}]\n", "backend")
+NOTHING = "Nothing found: every line concerns some pod that is there."
+TIERS = {
+    # what it shows: (tier, action, the rules, what is said)
+    "an Admin that opens names": ("Admin", "Accept", NO_NAMES, NOTHING),
+    "an Admin that closes names": ("Admin", "Deny", NO_NAMES, NOTHING),
+    "an Admin that passes": (
+        "Admin",
+        "Pass",
+        NO_NAMES,
+        FINDINGS["egress without names"][1],
+    ),
+    "Baseline is not asked": ("Baseline", "Accept", NO_NAMES, FINDINGS["egress without names"][1]),
+    "a rule twice is once too often under any tier": (
+        "Admin",
+        "Deny",
+        TWICE,
+        FINDINGS["the same door twice"][1],
+    ),
+}
+
+
+@pytest.mark.parametrize(("tier", "action", "given", "says"), TIERS.values(), ids=TIERS)
+def test_tiers_are_named_and_make_no_finding_untrue(tier, action, given, says):
+    lab = scenario("shop", cni="calico")
+    lab.apply(GUARD % (tier, action))
+    rules, app = given
+    lab.apply(HEAD % (app, rules))
+    assert str(lab.review()) == BESIDE + says
+
+
+def test_a_proposal_says_that_tiers_are_asked_first():
+    lab = scenario("shop", cni="calico")
+    lab.apply(GUARD % ("Admin", "Accept"))
+    proposal = str(lab.propose(("pod/frontend", "pod/backend:8080")))
+    assert proposal.startswith("# ClusterNetworkPolicy guard: not read, and in tier Admin asked ")
+    lab.apply(proposal)
+
+
 def test_where_no_text_is_known_the_path_is_named():
     lab = scenario("shop", cni="calico")
     lab.apply(

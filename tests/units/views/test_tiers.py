@@ -118,3 +118,10 @@ def test_a_rule_s_name_is_words_and_never_markup():
     assert "<script>x" in widget.words
     assert "<script>" not in widget.shell + "".join(f["why"] for f in widget.frames)
     assert picture(verdict) == picture(verdict)
+
+
+def test_a_picture_of_policies_names_the_tiers_that_it_does_not_draw():
+    lab = scenario("shop", cni="calico")
+    assert "ClusterNetworkPolicy" not in views.policies(lab).twin
+    lab.apply(GUARDRAIL % ("guard", "Admin", "Accept"))
+    assert views.policies(lab).twin.splitlines()[-1] == "Not drawn: ClusterNetworkPolicy guard."
