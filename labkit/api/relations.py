@@ -61,7 +61,8 @@ def needed(key: str, cure: str = "add it") -> Rule:
 
 def exactly_one(*keys: str) -> Rule:
     """A rule: one of these fields is set, and only one."""
-    words = f"{', '.join(f'`{k}`' for k in keys[:-1])} or `{keys[-1]}`"
+    *most, last = (f"`{key}`" for key in keys)
+    words = f"{', '.join(most)} or {last}" if most else last
 
     def rule(value: dict[str, Any]) -> Faults:
         given = [k for k in keys if value.get(k) is not None]

@@ -81,6 +81,11 @@ FAULTS = {
         "{start: 90, end: 80}",
         "25 .spec.egress[1].protocols[0].tcp.destinationPort.range.end: 80 is not more than start 90; give the larger one, or a `number`",
     ),
+    "a protocol without a port": (
+        "    - tcp:\n        destinationPort:\n          range: {start: 80, end: 90}\n",
+        "    - tcp: {}\n",
+        "23 .spec.egress[1].protocols[0].tcp: says nothing; give `destinationPort`",
+    ),
     "ports as in a NetworkPolicy": (
         "    protocols:\n    - tcp:\n        destinationPort:\n          range: {start: 80, end: 90}\n",
         "    ports:\n    - port: 80\n",
