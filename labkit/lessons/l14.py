@@ -12,7 +12,7 @@ from labkit.lessons.exercises import Exercise, Guess, Judgement, Lesson, always_
 from labkit.lessons.scenarios import scenario
 from labkit.lessons.ways import Belief, Way, closed, dns, judge, renewed, with_pods
 
-COMPANY = "203.0.113.9"
+COMPANY, COREDNS = "203.0.113.9", "pod/kube-system/coredns:53"
 
 
 def peers(lab: Cluster, namespace: str) -> Iterator[NetworkPolicyPeer]:
@@ -30,12 +30,12 @@ def has_block(lab: Cluster, namespace: str, lead: str) -> bool:
 
 SERVICE_BLOCK = (
     "M33",
-    "a Service's address in an ipBlock. Which address is in the packet when the policy looks?"
+    "a Service's address written down. Which address is in the packet when the policy looks?"
     " See L14-18.",
 )
 POD_BLOCK = (
     "M33",
-    "a pod's address in an ipBlock. Its next copy has another one. What of a pod stays?",
+    "a pod's address written down. Its next copy has another one. What of a pod stays?",
 )
 NO_DNS = ("M32", "a closed egress taken to leave names alone. What must a pod ask first?")
 UDP_ONLY = ("M32", "DNS taken for UDP alone. Which of two questions in L14-12 was silent?")
@@ -54,16 +54,22 @@ STRANGERS: tuple[tuple[str, str, dict[str, str]], ...] = (
     ("pay", "my-db", {"app": "db"}),
     ("ops", "old-db", {"app": "db"}),
     ("ops", "my-dns", {"k8s-app": "kube-dns"}),
+    ("kube-system", "helper", {"app": "helper"}),
 )
 LIST = (
     Way("frontend -> payments", "pod/frontend", PAY, 8443),
     *dns(PAY),
     Way("payments -> db", PAY, "pod/db", 5432),
     Way("payments -> the card company", PAY, COMPANY, 443),
+    Way("payments -> 203.0.113.254, port 443", PAY, "203.0.113.254", 443),
     closed("payments -> backend", PAY, "pod/backend", 8080),
+    closed("payments -> backend, port 5432", PAY, "pod/backend", 5432),
     closed("payments -> db, port 22", PAY, "pod/db", 22),
+    closed("payments -> db, port 5433", PAY, "pod/db", 5433),
     closed("payments -> CoreDNS, port 9153", PAY, "dns", 9153),
     closed("payments -> the card company, port 80", PAY, COMPANY, 80),
+    closed("payments -> the card company, port 444", PAY, COMPANY, 444),
+    closed("payments -> 203.0.112.9, port 443", PAY, "203.0.112.9", 443),
     closed("payments -> 198.51.100.7, port 443", PAY, "198.51.100.7", 443),
     closed("payments -> 198.51.100.7, UDP 53", PAY, "198.51.100.7", 53, "UDP"),
 )
@@ -74,7 +80,16 @@ LATER = (
     closed("payments -> a pod of pay that calls itself db", PAY, "pod/pay/my-db", 5432),
     closed("payments -> a pod of ops that calls itself db", PAY, "pod/ops/old-db", 5432),
     closed("payments -> a pod of ops that calls itself DNS", PAY, "pod/ops/my-dns", 53, "UDP"),
+    closed("payments -> a pod beside CoreDNS, UDP 53", PAY, "pod/kube-system/helper", 53, "UDP"),
 )
+
+
+def no_rule(answer: object) -> str | None:
+    """For a cluster whose policy still has the empty list that it was handed out with."""
+    if not isinstance(answer, Cluster):
+        return always_filled(answer)
+    found = answer.state.list(NetworkPolicy, "pay")
+    return "no rule yet" if found and not any(p.spec.egress for p in found) else None
 
 
 def _listed(answer: Cluster) -> Judgement:
@@ -158,10 +173,21 @@ GUARDED = (
     *(way for source in OURS for way in dns(source)),
     closed("payments -> backend, where all egress is closed", PAY, "pod/backend", 8080),
     closed("frontend -> CoreDNS, port 9153", "pod/frontend", "dns", 9153),
+    closed("frontend -> CoreDNS, UDP 54", "pod/frontend", "dns", 54, "UDP"),
     closed("frontend -> backend, port 53", "pod/frontend", "pod/backend", 53),
+    closed("frontend -> a pod of ops that calls itself DNS", "pod/frontend", "pod/ops/my-dns", 53),
+    closed("frontend -> a pod beside CoreDNS, 53", "pod/frontend", "pod/kube-system/helper", 53),
     closed("frontend -> 198.51.100.7, UDP 53", "pod/frontend", "198.51.100.7", 53, "UDP"),
     closed("monitoring -> db, which lets nobody in", "pod/ops/monitoring", "pod/db", 5432),
 )
+
+
+def no_cluster_rule(answer: object) -> str | None:
+    """The same for the cluster's policy."""
+    if not isinstance(answer, Cluster):
+        return always_filled(answer)
+    found = answer.state.list(ClusterNetworkPolicy)
+    return "no rule yet" if found and not _rules(found) else None
 
 
 def _guarded(answer: Cluster) -> Judgement:
@@ -169,18 +195,19 @@ def _guarded(answer: Cluster) -> Judgement:
     before.apply(TUESDAY)
     if found := judge(before, answer, AS_BEFORE, _guard_belief(answer)):
         return found
-    if found := judge(_walled(before), _walled(answer), GUARDED, _guard_belief(answer)):
+    walled, after = _walled(before), _walled(answer)
+    if found := judge(walled, after, GUARDED, _guard_belief(after)):
         return found
-    if found := judge(before, renewed(_walled(answer)), GUARDED, lambda way: POD_BLOCK):
+    if found := judge(walled, renewed(after), GUARDED, lambda way: POD_BLOCK):
         return found
     return Judgement("SOLVED", "every pod can ask for names, and no team's wall has moved.")
 
 
 def _walled(lab: Cluster) -> Cluster:
     """A copy in which every team has closed all egress, and the database everything."""
-    copy = with_pods(lab)
+    copy = lab.fork()
     copy.apply(SPACE)
-    copy = with_pods(copy, ("newborn", "first", {"app": "first"}))
+    copy = with_pods(copy, ("newborn", "first", {"app": "first"}), *STRANGERS)
     for space in ("default", "ops", "pay", "newborn"):
         copy.apply(WALL % space)
     copy.apply(TEAM_DB)
@@ -192,6 +219,8 @@ def _guard_belief(lab: Cluster) -> Callable[[Way], Belief]:
 
     def belief(way: Way) -> Belief:
         if way.target != "dns" or way.wanted == "closed":
+            if not lab.state.list(NetworkPolicy, "pay"):
+                return "M23", "a pod that no policy selects is open. What kept `pay` closed?"
             return "", _too_much(policies)
         if not policies:
             return "", "There is no ClusterNetworkPolicy. Who stands above the teams?"
@@ -199,6 +228,9 @@ def _guard_belief(lab: Cluster) -> Callable[[Way], Belief]:
             return SERVICE_BLOCK
         if all(p.spec.tier == "Baseline" for p in policies):
             return "", "A team's policy has spoken first. In which row of L14-34 is yours?"
+        asked = lab.allowed(way.source, COREDNS, protocol=way.protocol).verdict.leaving.admin
+        if asked is not None and not asked.policies:
+            return "", "No policy of the Admin tier is about this pod. Whom is yours about?"
         if way.protocol == "TCP" and _accepts(policies):
             return UDP_ONLY
         return "", "What is asked after your rule, and what does the team say there?"
@@ -235,6 +267,7 @@ FRIDAY = (
     closed("frontend -> 203.0.113.9, port 443", "pod/frontend", COMPANY, 443),
     closed("frontend -> 203.0.113.9, UDP 53", "pod/frontend", COMPANY, 53, "UDP"),
     closed("frontend -> CoreDNS, port 9153", "pod/frontend", "dns", 9153),
+    closed("frontend -> monitoring, UDP 53", "pod/frontend", "pod/ops/monitoring", 53, "UDP"),
 )
 
 
@@ -317,19 +350,20 @@ LESSON = Lesson(
                 " wrong: it names each rule, its line and what it misses.",
             ),
             judge=_listed,
-            unfilled=always_filled,
+            unfilled=no_rule,
             leaks=("k8s-app: kube-dns", "protocol: UDP", "app: db", "cidr: 203"),
         ),
         Exercise(
             "L14-2",
             hints=(
-                "read the table of L14-34 from the top: who must speak first?",
-                "which of the three actions ends the asking, and for which traffic only?",
+                "say the task as a policy does: about whom, to whom, on which ports?",
+                "read the table of L14-34 from the top: who must speak first, and which of the"
+                " three actions ends the asking?",
                 "`views.tiers` of `answer.allowed`, from `pod/pay/payments` to"
                 " `pod/kube-system/coredns:53`: step to the tier that decides.",
             ),
             judge=_guarded,
-            unfilled=always_filled,
+            unfilled=no_cluster_rule,
             leaks=("tier: Admin", "action: Accept", "k8s-app: kube-dns"),
         ),
         Exercise(

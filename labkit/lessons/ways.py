@@ -10,6 +10,7 @@ import msgspec
 from labkit.api.core import PortProtocol
 from labkit.api.names import SYSTEM
 from labkit.cluster import Cluster
+from labkit.errors import NotFound
 from labkit.lessons.exercises import Judgement, Standing
 from labkit.policy.ends import address_end, pod_end
 from labkit.policy.matcher import Flow
@@ -31,11 +32,17 @@ class Way(msgspec.Struct, frozen=True):
 
 
 def seen(lab: Cluster, way: Way) -> str:
-    """`open` if every pod meant is open to it, `closed` if none is, `half open` between."""
+    """`open` if every pod meant is open to it, `closed` if none is, `half open` between.
+
+    Raises:
+        NotFound: a place that the way names is gone.
+    """
     goals = [way.target]
     if way.target == "dns":
         pods = lab.list("pods", selector="k8s-app=kube-dns", namespace="kube-system")
         goals = [f"pod/kube-system/{pod.name}" for pod in pods]
+        if not goals:
+            raise NotFound("kube-system has no pod of CoreDNS any more; start from a new scenario")
     verdicts = {_allows(lab, way, goal) for goal in goals}
     return "half open" if len(verdicts) > 1 else "open" if verdicts == {True} else "closed"
 

@@ -12,6 +12,7 @@ spec:
 """)'''
 SYSTEM = "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: kube-system}}"
 DEFAULT = "namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: default}}"
+NAME = "kubernetes.io/metadata.name"
 DNS_PODS = "podSelector: {matchLabels: {k8s-app: kube-dns}}"
 DB_PODS = "podSelector: {matchLabels: {app: db}}"
 BOTH = "ports: [{protocol: UDP, port: 53}, {protocol: TCP, port: 53}]"
@@ -54,6 +55,7 @@ spec:
 """)'''
 UDP = "udp: {destinationPort: {number: 53}}"
 TCP = "tcp: {destinationPort: {number: 53}}"
+BY_NAME = "{destinationNamedPort: dns}, {destinationNamedPort: dns-tcp}"
 PEER = f"pods: {{{SYSTEM}, {DNS_PODS}}}"
 
 
@@ -108,6 +110,9 @@ SOLVED = [
     ),
     ("L14-3", "the pods in place of the address", INSIDE % (f"{{{SYSTEM}, {DNS_PODS}}}", BOTH)),
     ("L14-3", "a second policy beside the first", ADDED % RULES["dns"]),
+    ("L14-1", "ports by name", lock(dns=RULES["dns"].replace("UDP, port: 53", "UDP, port: dns"))),
+    ("L14-2", "ports by name", guard(rule(protocols=BY_NAME))),
+    ("L14-3", "a guardrail above", guard(rule()).replace("lab.fork()", "lab")),
 ]
 
 # (exercise, what was tried, code, verdict, misconception)
@@ -117,7 +122,7 @@ WRONG = [
         "nothing opened",
         POLICY % ("policyTypes: [Egress]", "    []"),
         "NOT YET",
-        "M32",
+        "",
     ),
     ("L14-1", "DNS forgotten", lock(dns=""), "NOT YET", "M32"),
     (
@@ -185,6 +190,55 @@ WRONG = [
     ),
     (
         "L14-1",
+        "one address of the company",
+        lock(company="  - to: [{ipBlock: {cidr: 203.0.113.9/32}}]\n    ports: [{port: 443}]"),
+        "NOT YET",
+        "",
+    ),
+    (
+        "L14-1",
+        "twice the company's range",
+        lock(company="  - to: [{ipBlock: {cidr: 203.0.112.0/23}}]\n    ports: [{port: 443}]"),
+        "YOU BROKE SOMETHING THAT WORKED",
+        "",
+    ),
+    (
+        "L14-1",
+        "more ports than one",
+        lock(db=f"  - to: [{{{DEFAULT}, {DB_PODS}}}]\n    ports: [{{port: 5000, endPort: 6000}}]"),
+        "YOU BROKE SOMETHING THAT WORKED",
+        "",
+    ),
+    (
+        "L14-1",
+        "all pods of default on the database's port",
+        lock(db=f"  - to: [{{{DEFAULT}}}]\n    ports: [{{port: 5432}}]"),
+        "YOU BROKE SOMETHING THAT WORKED",
+        "",
+    ),
+    (
+        "L14-1",
+        "all pods beside CoreDNS",
+        lock(dns=f"  - to: [{{{SYSTEM}}}]\n    {BOTH}"),
+        "YOU BROKE SOMETHING THAT WORKED",
+        "",
+    ),
+    (
+        "L14-1",
+        "the pods of today",
+        lock().replace("podSelector: {}", "podSelector: {matchLabels: {app: payments}}", 1),
+        "YOU BROKE SOMETHING THAT WORKED",
+        "",
+    ),
+    (
+        "L14-1",
+        "no CoreDNS left",
+        lock() + '\nkubectl(answer, "scale deployment coredns -n kube-system --replicas=0")',
+        "NOT YET",
+        "",
+    ),
+    (
+        "L14-1",
         "both directions isolated",
         lock(head="policyTypes: [Ingress, Egress]"),
         "YOU BROKE SOMETHING THAT WORKED",
@@ -192,10 +246,48 @@ WRONG = [
     ),
     (
         "L14-2",
-        "nothing changed",
+        "passed on, in the tier behind",
         guard("  - action: Pass\n    to: [{namespaces: {}}]", tier="Baseline"),
         "NOT YET",
         "",
+    ),
+    ("L14-2", "no rule", guard("    []"), "NOT YET", ""),
+    (
+        "L14-2",
+        "about the namespaces of today",
+        guard(rule())
+        .replace("{namespaces: {}}", "{namespaces: {matchExpressions: [TODAY]}}", 1)
+        .replace("TODAY", f"{{key: {NAME}, operator: In, values: [default, ops, pay]}}"),
+        "NOT YET",
+        "",
+    ),
+    (
+        "L14-2",
+        "the addresses of CoreDNS' pods",
+        guard(rule(peer="networks: [192.168.120.2/32, 192.168.204.194/32]")),
+        "NOT YET",
+        "M33",
+    ),
+    (
+        "L14-2",
+        "everybody who wears the label",
+        guard(rule(peer=f"pods: {{namespaceSelector: {{}}, {DNS_PODS}}}")),
+        "YOU BROKE SOMETHING THAT WORKED",
+        "",
+    ),
+    (
+        "L14-2",
+        "the whole namespace of CoreDNS",
+        guard(rule(peer="namespaces: {matchLabels: {kubernetes.io/metadata.name: kube-system}}")),
+        "YOU BROKE SOMETHING THAT WORKED",
+        "",
+    ),
+    (
+        "L14-2",
+        "the team's wall torn down",
+        guard(rule()) + '\nkubectl(answer, "delete netpol lock -n pay")',
+        "YOU BROKE SOMETHING THAT WORKED",
+        "M23",
     ),
     ("L14-2", "the tier behind the teams", guard(rule(), tier="Baseline"), "NOT YET", ""),
     ("L14-2", "passed on to the teams", guard(rule("Pass")), "NOT YET", ""),
@@ -264,6 +356,13 @@ WRONG = [
         INSIDE % (f"{{{SYSTEM}, {DNS_PODS}}}", "ports: [{protocol: UDP, port: 53}]"),
         "NOT YET",
         "M32",
+    ),
+    (
+        "L14-3",
+        "the range of all pods",
+        INSIDE % ("{ipBlock: {cidr: 192.168.0.0/16}}", BOTH),
+        "YOU BROKE SOMETHING THAT WORKED",
+        "",
     ),
     (
         "L14-3",
