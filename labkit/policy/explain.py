@@ -6,17 +6,17 @@ path stands in their place.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from labkit.api.meta import LabelSelector
 from labkit.api.networking import NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort
-from labkit.api.state import Key, key_of
+from labkit.api.state import key_of
 from labkit.policy.ends import End
+from labkit.policy.explain_tiers import Lines as Lines
 from labkit.policy.explain_tiers import told_tiers
 from labkit.policy.matcher import Flow, RuleResult, Side, Verdict, named_ports, peer_matches
+from labkit.policy.parts import PolicyRule
 from labkit.policy.reading import Reading
-
-Lines = Mapping[Key, Mapping[str, int]]
 
 
 def explain(verdict: Verdict, lines: Lines, reading: Reading) -> str:
@@ -28,8 +28,8 @@ def explain(verdict: Verdict, lines: Lines, reading: Reading) -> str:
     rows = [f"{head}: {flow.source.title} -> {flow.destination.title}, {flow.protocol} {flow.port}"]
     for word, side in sides:
         rows.append(f"  {word:8}  {side.end.title:{width}}  {_standing(side)}")
-        told = (*told_tiers(side, lines), *rules(side, flow, lines, reading))
-        rows += [f"            {row}" for row in told]
+        told = (row for _, row in told_rules(side, flow, lines, reading))
+        rows += [f"            {row}" for row in (*told_tiers(side, lines), *told)]
     return "\n".join(rows)
 
 
@@ -43,70 +43,65 @@ def _standing(side: Side) -> str:
     return f"{state}: isolated by {names}" + ("" if side.allowed else "; no rule matches")
 
 
-def rules(side: Side, flow: Flow, lines: Lines, reading: Reading) -> Iterator[str]:
-    """The rule that lets the flow in; where none does, what every rule misses."""
+def told_rules(
+    side: Side, flow: Flow, lines: Lines, reading: Reading
+) -> Iterator[tuple[RuleResult | None, str]]:
+    """The rule that lets the flow in; where none does, what every rule misses.
+
+    Each with its result, None where a policy has no rule that could be told.
+    """
     for result in side.rules:
         if result.matches:
-            yield _rule(result, side, flow, lines, reading)
+            yield result, _rule(result, side, flow, lines, reading)
             return
     for policy in side.policies:
-        mine = [result for result in side.rules if result.policy is policy]
+        mine = [result for result in side.rules if result.rule.policy is policy]
         name = f"{policy.name} " if len(side.policies) > 1 else ""
         if not mine:
-            yield f"{name}has no `{side.direction.lower()}` rules at all"
+            yield None, f"{name}has no `{side.direction.lower()}` rules at all"
         for result in mine:
-            yield _rule(result, side, flow, lines, reading)
+            yield result, _rule(result, side, flow, lines, reading)
 
 
 def _rule(result: RuleResult, side: Side, flow: Flow, lines: Lines, reading: Reading) -> str:
-    number = int(result.at[result.at.index("[") + 1 : -1])
-    spec = result.policy.spec
-    if side.direction == "Ingress":
-        rule = (spec.ingress or ())[number]
-        peers, ports, word, other = rule.from_, rule.ports, "source", flow.source
-    else:
-        out = (spec.egress or ())[number]
-        peers, ports, word, other = out.to, out.ports, "destination", flow.destination
-    name = f"{result.policy.name} " if len(side.policies) > 1 else ""
-    at = _Place(result, lines, "from" if side.direction == "Ingress" else "to")
+    rule = result.rule
+    name = f"{rule.policy.name} " if len(side.policies) > 1 else ""
+    at = _Place(rule, lines)
+    ports = "port matches" if result.port_matches else _other_ports(rule, flow, at, reading)
     return (
-        f"{name}rule {number + 1} ({at.line()}): "
-        f"{_peers(result, peers, word, other, flow, at, reading)}, "
-        f"{_ports(result, ports, flow, at, reading)}"
+        f"{name}rule {rule.number + 1} ({at.line()}): {_peers(rule, flow, at, reading)}, "
+        f"{ports if rule.ports else 'asks for no port'}"
     )
 
 
 class _Place:
     """Where a part of a rule stands: `line 16`, or its field path where no text is known."""
 
-    def __init__(self, result: RuleResult, lines: Lines, peers: str) -> None:
-        self.known = lines.get(key_of(result.policy), {})
-        self.rule, self.peers = result.at, peers
+    def __init__(self, rule: PolicyRule, lines: Lines) -> None:
+        self.rule, self.known = rule, lines.get(key_of(rule.policy), {})
 
     def line(self, *parts: str) -> str:
         """The line of the innermost of the parts that is there."""
-        path = self.rule + "".join(parts)
-        return f"line {self.known[path]}" if path in self.known else path
+        return self._at(self.rule.at, parts)
 
     def peer(self, number: int, part: str = "") -> str:
-        return self.line(f".{self.peers}[{number}]", part)
+        return self._at(self.rule.peers_at, (f"[{number}]", part))
+
+    def _at(self, path: str, parts: Iterable[str]) -> str:
+        path += "".join(parts)
+        return f"line {self.known[path]}" if path in self.known else path
 
 
-def _peers(
-    result: RuleResult,
-    peers: tuple[NetworkPolicyPeer, ...],
-    word: str,
-    other: End,
-    flow: Flow,
-    at: _Place,
-    reading: Reading,
-) -> str:
-    if not peers:
+def _peers(rule: PolicyRule, flow: Flow, at: _Place, reading: Reading) -> str:
+    word, other = "source", flow.source
+    if rule.direction == "Egress":
+        word, other = "destination", flow.destination
+    if not rule.peers:
         return f"asks for no {word}"
-    for number, peer in enumerate(peers):
-        if peer_matches(result.policy, peer, other, flow, reading):
+    for number, peer in enumerate(rule.peers):
+        if peer_matches(rule.policy, peer, other, flow, reading):
             return f"{word} matches {at.peer(number)}"
-    misses = (_miss(result.policy, peer, n, other, at) for n, peer in enumerate(peers))
+    misses = (_miss(rule.policy, peer, n, other, at) for n, peer in enumerate(rule.peers))
     return f"{word} differs: {'; '.join(misses)}"
 
 
@@ -142,18 +137,8 @@ def wants(selector: LabelSelector) -> str:
     return ",".join(parts) or "no label"
 
 
-def _ports(
-    result: RuleResult,
-    ports: tuple[NetworkPolicyPort, ...],
-    flow: Flow,
-    at: _Place,
-    reading: Reading,
-) -> str:
-    if not ports:
-        return "asks for no port"
-    if result.port_matches:
-        return "port matches"
-    misses = (_other_port(port, n, flow, at, reading) for n, port in enumerate(ports))
+def _other_ports(rule: PolicyRule, flow: Flow, at: _Place, reading: Reading) -> str:
+    misses = (_other_port(port, n, flow, at, reading) for n, port in enumerate(rule.ports))
     return f"port differs: {'; '.join(misses)}"
 
 

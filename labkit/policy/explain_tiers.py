@@ -8,6 +8,7 @@ from labkit.api.state import Key, key_of
 from labkit.policy.matcher import ClusterResult, Side, Step
 
 Lines = Mapping[Key, Mapping[str, int]]
+"""Object -> field path -> the line of the text that it came from."""
 
 
 def told_tiers(side: Side, lines: Lines) -> Iterator[str]:
@@ -23,9 +24,9 @@ def told_step(step: Step, lines: Lines) -> str:
     if result is None:
         names = ", ".join(policy.name for policy in step.policies)
         return f"no rule of {names} matches" + _closed(step, lines)
-    number = int(result.at[result.at.index("[") + 1 : -1]) + 1
     name = f" {result.rule.name!r}" if result.rule.name else ""
-    head = f"{result.policy.name} rule {number}{name} ({_line(result, lines)}): {result.action}"
+    rule = f"{result.policy.name} rule {result.number + 1}{name}"
+    head = f"{rule} ({_line(result, lines)}): {result.action}"
     if not result.understood:
         return f"{head}, {_fault(result)}"
     assert result.peer is not None, "an understood rule matches by one of its peers"

@@ -33,7 +33,7 @@ from labkit.policy import cluster_rules
 from labkit.policy.cluster_rules import Direction as Direction  # a word of verdicts, too
 from labkit.policy.cluster_rules import Tier
 from labkit.policy.ends import End
-from labkit.policy.parts import rules_of, selects
+from labkit.policy.parts import PolicyRule, rules_of, selects
 from labkit.policy.reading import DEFAULT as DEFAULT
 from labkit.policy.reading import Reading
 
@@ -56,10 +56,9 @@ class Flow(msgspec.Struct, frozen=True):
 
 
 class RuleResult(msgspec.Struct, frozen=True):
-    """How one rule of one policy saw a flow; `at` is its field path, such as `.spec.ingress[0]`."""
+    """How one rule of one policy saw a flow."""
 
-    policy: NetworkPolicy
-    at: str
+    rule: PolicyRule
     peer_matches: bool
     port_matches: bool
 
@@ -71,17 +70,24 @@ class RuleResult(msgspec.Struct, frozen=True):
 class ClusterResult(msgspec.Struct, frozen=True):
     """How one rule of a ClusterNetworkPolicy saw a flow; `peer` is the first that matches.
 
-    `action` is what comes of a match. A rule that names something which is not understood
-    fails closed: then it differs from the rule's own, and `matches` without any peer.
+    `number` counts the direction's rules from 0. `action` is what comes of a match. A rule that
+    names something which is not understood fails closed: then it differs from the rule's own,
+    and `matches` without any peer.
     """
 
     policy: ClusterNetworkPolicy
-    at: str
+    direction: Direction
+    number: int
     rule: ClusterRule
     action: Action
     matches: bool
     peer: int | None = None
     understood: bool = True
+
+    @property
+    def at(self) -> str:
+        """The rule's field path, such as `.spec.ingress[0]`."""
+        return f".spec.{self.direction.lower()}[{self.number}]"
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -224,11 +230,11 @@ def _said(
     pair = flow.addresses()
     address = pair[place] if pair else None
     for number, rule in enumerate(cluster_rules.rules_of(policy, direction)):
-        at = f".spec.{direction.lower()}[{number}]"
+        one = (policy, direction, number, rule)
         if not cluster_rules.understood(rule, reading):
             accepts = rule.action == "Accept"
             action: Action = "Accept" if accepts else "Deny"
-            yield ClusterResult(policy, at, rule, action, not accepts, None, False)
+            yield ClusterResult(*one, action, not accepts, None, False)
             continue
         ports = (cluster_rules.as_port(p, flow.protocol) for p in rule.protocols)
         hit = (
@@ -238,7 +244,7 @@ def _said(
         )
         peer = next(hit, None)
         port = not rule.protocols or any(port_matches(p, flow, reading) for p in ports)
-        yield ClusterResult(policy, at, rule, rule.action, peer is not None and port, peer)
+        yield ClusterResult(*one, rule.action, peer is not None and port, peer)
 
 
 def _results(
@@ -247,8 +253,7 @@ def _results(
     other = flow.source if direction == "Ingress" else flow.destination
     for rule in rules_of(policy, direction):
         yield RuleResult(
-            policy,
-            rule.at,
+            rule,
             # An empty or missing list inside a rule is no condition at all.
             not rule.peers
             or any(peer_matches(policy, p, other, flow, reading) for p in rule.peers),

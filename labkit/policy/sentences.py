@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from labkit.api.networking import NetworkPolicy, NetworkPolicyPeer, NetworkPolicyPort
-from labkit.policy.explain import Lines, rules, wants
+from labkit.policy.explain import Lines, told_rules, wants
 from labkit.policy.explain_tiers import told_step, told_tiers
-from labkit.policy.matcher import Direction, Flow, RuleResult, Side, Verdict
+from labkit.policy.matcher import Flow, RuleResult, Side, Verdict
+from labkit.policy.parts import PolicyRule
 from labkit.policy.reading import Reading
 
 WAY = {"Egress": "out", "Ingress": "in"}
@@ -29,10 +30,15 @@ def _opened(side: Side, flow: Flow, lines: Lines, reading: Reading) -> str:
     if side.decider is not None:
         way = WAY[side.direction]
         return f"tier {side.decider.tier} lets it {way}: {told_step(side.decider, lines)}"
-    result = next(r for r in side.rules if r.matches)
-    (row,) = rules(side, flow, lines, reading)
-    name = "" if row.startswith(result.policy.name) else f"{result.policy.name} "
-    return f"{name}{row.partition(':')[0]} lets it {WAY[side.direction]}"
+    ((result, row),) = told_rules(side, flow, lines, reading)
+    assert result is not None, "a side that a rule opened has that rule"
+    return f"{_named(result, row.partition(':')[0])} lets it {WAY[side.direction]}"
+
+
+def _named(result: RuleResult, row: str) -> str:
+    """A row with the policy's name in front, which it has only where several are told."""
+    name = result.rule.policy.name
+    return row if row.startswith(f"{name} ") else f"{name} {row}"
 
 
 def _closed(side: Side, flow: Flow, lines: Lines, reading: Reading) -> str:
@@ -47,22 +53,10 @@ def _closed(side: Side, flow: Flow, lines: Lines, reading: Reading) -> str:
         lacks = "has no" if len(side.policies) == 1 else "have no"
         return f"{title} {verb}: {names} {lacks} {side.direction.lower()} rule"
     first = results[0]
-    row = next(r for r in rules(side, flow, lines, reading) if _is_of(r, first, side))
+    row = next(row for r, row in told_rules(side, flow, lines, reading) if r is first)
     more = len(results) - 1
     rest = f"; {more} more rule{'s do' if more > 1 else ' does'} not match either" if more else ""
-    name = "" if row.startswith(first.policy.name) else f"{first.policy.name} "
-    return f"{title} {verb}: {name}{row}{rest}"
-
-
-def _is_of(row: str, result: RuleResult, side: Side) -> bool:
-    number = f"rule {rule_number(result) + 1} "
-    name = f"{result.policy.name} " if len(side.policies) > 1 else ""
-    return row.startswith(name + number)
-
-
-def rule_number(result: RuleResult) -> int:
-    """Counted from 0."""
-    return int(result.at[result.at.index("[") + 1 : -1])
+    return f"{title} {verb}: {_named(first, row)}{rest}"
 
 
 def tell(verdict: Verdict, lines: Lines, reading: Reading) -> str:
@@ -92,30 +86,26 @@ def _standing(side: Side) -> str:
 def _rows(side: Side, flow: Flow, lines: Lines, reading: Reading) -> list[str]:
     """Each rule's account; one that does not match says whom it would let pass."""
     told = [f"{row}." for row in told_tiers(side, lines)]
-    for row in rules(side, flow, lines, reading):
+    for result, row in told_rules(side, flow, lines, reading):
         row = f"It {row}" if row.startswith("has ") else row
         words = f"{row[0].upper()}{row[1:]}." if row.startswith("rule") else f"{row}."
-        missed = next((r for r in side.rules if not r.matches and _is_of(row, r, side)), None)
-        told.append(words + (f" It lets {passes(missed, side)}." if missed else ""))
+        lets = result and not result.matches and f" It lets {passes(result.rule)}."
+        told.append(words + (lets or ""))
     return told
 
 
-def passes(result: RuleResult, side: Side) -> str:
+def passes(rule: PolicyRule) -> str:
     """`in pods with app=web in default, on TCP 80`."""
-    words = described(result.policy, side.direction, rule_number(result))
-    return f"in {words}" if side.direction == "Ingress" else f"out what goes to {words}"
+    words = described(rule)
+    return f"in {words}" if rule.direction == "Ingress" else f"out what goes to {words}"
 
 
 # --- a rule in words --------------------------------------------------------------------------
 
 
-def described(policy: NetworkPolicy, direction: Direction, number: int) -> str:
+def described(rule: PolicyRule) -> str:
     """Whom one rule of a policy lets pass, and on which ports."""
-    if direction == "Ingress":
-        rule = (policy.spec.ingress or ())[number]
-        return f"{_peers(policy, rule.from_)}, on {_ports(rule.ports)}"
-    out = (policy.spec.egress or ())[number]
-    return f"{_peers(policy, out.to)}, on {_ports(out.ports)}"
+    return f"{_peers(rule.policy, rule.peers)}, on {_ports(rule.ports)}"
 
 
 def _peers(policy: NetworkPolicy, peers: tuple[NetworkPolicyPeer, ...]) -> str:

@@ -44,7 +44,7 @@ class Allowed(msgspec.Struct, frozen=True):
         found: list[tuple[str, str, str]] = []
         for side in (self.verdict.leaving, self.verdict.entering):
             found += _spoken(side.admin)
-            passed = {r.policy.name: r.at for r in side.rules if r.matches}
+            passed = {r.rule.policy.name: r.rule.at for r in side.rules if r.matches}
             for policy in side.policies:
                 rule = passed.get(policy.name, "")
                 found.append((policy.name, rule, "allows" if rule else "isolates"))

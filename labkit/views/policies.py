@@ -18,7 +18,7 @@ from labkit.api.state import State
 from labkit.cluster import Cluster
 from labkit.policy.ends import pod_end
 from labkit.policy.matcher import DEFAULT, Direction, policy_types
-from labkit.policy.parts import selects
+from labkit.policy.parts import rules_of, selects
 from labkit.policy.sentences import described
 from labkit.views.figure import Figure, figure
 from labkit.views.svg import WIDTH, fit, line, rect, text
@@ -73,12 +73,8 @@ def _drawn(state: State) -> list[Drawn]:
             namespace=policy.namespace,
             types=policy_types(policy),
             guarded=tuple(_titles(state, policy)),
-            ingress=tuple(
-                described(policy, "Ingress", n) for n in range(len(policy.spec.ingress or ()))
-            ),
-            egress=tuple(
-                described(policy, "Egress", n) for n in range(len(policy.spec.egress or ()))
-            ),
+            ingress=tuple(map(described, rules_of(policy, "Ingress"))),
+            egress=tuple(map(described, rules_of(policy, "Egress"))),
         )
         for policy in state.list(NetworkPolicy)
     ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from labkit.policy.explain import rules
+from labkit.policy.explain import told_rules
 from labkit.policy.explain_tiers import told_step
 from labkit.policy.matcher import Side
 from labkit.policy.matcher import Step as Tier
@@ -83,8 +83,7 @@ def _tier(allowed: Allowed, lane: int, step: Tier) -> Station:
         return Station(lane, step.tier, "goes on", "", ("no policy of this tier is about it",))
     if step.decided is None:
         return Station(lane, step.tier, "goes on", "", (told_step(step, allowed.lines),))
-    number = step.decided.at.partition("[")[2].rstrip("]")
-    who = f"{step.decided.policy.name}, rule {int(number) + 1}"
+    who = f"{step.decided.policy.name}, rule {step.decided.number + 1}"
     return Station(lane, step.tier, step.decided.action, who, (told_step(step, allowed.lines),))
 
 
@@ -93,7 +92,8 @@ def _network_policies(allowed: Allowed, lane: int, side: Side) -> Station:
         way = "Egress" if lane == 0 else "Ingress"
         nobody = f"no NetworkPolicy isolates it for {way.lower()}"
         return Station(lane, "NetworkPolicy", "goes on", "", (nobody,))
-    rows = tuple(rules(side, allowed.verdict.flow, allowed.lines, allowed.reading))
+    told = told_rules(side, allowed.verdict.flow, allowed.lines, allowed.reading)
+    rows = tuple(row for _, row in told)
     who = ", ".join(policy.name for policy in side.policies)
     return Station(lane, "NetworkPolicy", "Accept" if side.allowed else "Deny", who, rows)
 
