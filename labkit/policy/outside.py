@@ -43,7 +43,7 @@ class Block(msgspec.Struct, frozen=True):
 class Outside(msgspec.Struct, frozen=True):
     """Which blocks may open connections to which pods (`enters`), and the other way (`leaves`).
 
-    Rows are blocks, columns pods in the order of `pods`, `namespace/name`.
+    Rows are blocks, columns pods in the order of `pods`, `namespace/title`.
     """
 
     blocks: tuple[Block, ...]
@@ -93,8 +93,7 @@ def outside(reach: Reach) -> Outside:
             out[of] = judge(reach.state, Flow(near, far, *port), reach.reading).allowed
         enters.append(tuple(into[of] for of in reach.class_of))
         leaves.append(tuple(out[of] for of in reach.class_of))
-    pods = tuple(f"{pod.namespace}/{pod.name}" for pod in reach.pods)
-    return Outside(blocks, pods, tuple(enters), tuple(leaves))
+    return Outside(blocks, reach.names, tuple(enters), tuple(leaves))
 
 
 def blocks_of(state: State) -> tuple[Block, ...]:

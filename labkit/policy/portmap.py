@@ -36,7 +36,7 @@ class Layer(msgspec.Struct, frozen=True):
 class PortMap(msgspec.Struct, frozen=True):
     """Every pair of pods on every port, as far as policies go.
 
-    `pods` are `namespace/name`, sorted; each port of each protocol is in one of the layers.
+    `pods` are `namespace/title` in the order of `Reach`; each port of each protocol is in one of the layers.
     """
 
     pods: tuple[str, ...]
@@ -46,7 +46,7 @@ class PortMap(msgspec.Struct, frozen=True):
         """The ports on which `source` may open connections to `destination`; empty for none.
 
         Raises:
-            NotFound: no such pod, written `namespace/name`.
+            NotFound: no such pod, written `namespace/title`.
         """
         return self._open(self._number(source), self._number(destination))
 
@@ -129,7 +129,7 @@ def port_map(state: State, *, system: bool = False, reading: Reading = DEFAULT) 
         for group in groups
     ]
     return PortMap(
-        pods=tuple(f"{pod.namespace}/{pod.name}" for pod in reaches[0].pods),
+        pods=reaches[0].names,
         layers=tuple(Layer(g, by_pod(r)) for g, r in zip(groups, reaches, strict=True)),
     )
 
