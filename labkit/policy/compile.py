@@ -33,8 +33,9 @@ from labkit.kernel.rule_hashes import shortened, with_hashes
 from labkit.policy import endpoint_marks
 from labkit.policy.cluster_rules import asked_about
 from labkit.policy.matcher import Direction, isolating
-from labkit.policy.rules import ACCEPTED, Family, Policy, Writer, titled
-from labkit.policy.tier_rules import PASSED, TIERS
+from labkit.policy.rules import Policy, Writer, titled
+from labkit.policy.sets import Family
+from labkit.policy.tier_rules import ACCEPTED, PASSED, TIERS
 
 IS_ACCEPTED = Mark(ACCEPTED, ACCEPTED)
 NOT_PASSED = Mark(0, PASSED)
@@ -99,7 +100,7 @@ def _node_part(state: State, pods: Sequence[Pod], device: Device) -> Part:
         table = _table(state, pods, device, writer)
         tables.append(table)
         used = {m.name for c in table.chains.values() for r in c.rules for m in _sets(r)}
-        sets.update({name: writer.sets()[name] for name in sorted(used & writer.sets().keys())})
+        sets.update({name: writer.named[name] for name in sorted(used & writer.named.keys())})
     part = Part(tables=tuple(tables), sets=sets)
     # Felix looks which of the two kube-proxy has chosen and goes with it.
     return nft_twin(part, "calico") if state.config.proxy_mode == "nftables" else part
