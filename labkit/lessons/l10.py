@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any, NamedTuple
 
-from labkit.api.core import ConfigMap, Pod
+from labkit.api.core import ConfigMap, Node, Pod
 from labkit.api.datafiles import DATA
 from labkit.cluster import Cluster
-from labkit.dns.process import is_coredns
+from labkit.dns.corefile import CorefileError
+from labkit.dns.process import is_coredns, node_file
+from labkit.dns.server import load
 from labkit.errors import LabError
 from labkit.lessons.exercises import Exercise, Guess, Judgement, Lesson, Standing, always_filled
 from labkit.lessons.scenarios import scenario
@@ -19,8 +22,14 @@ OUTSIDE = "203.0.113.9"
 FRONTEND = "pod/frontend"
 
 
-def _shop() -> Cluster:
+@cache
+def _untouched() -> Cluster:
     return scenario("shop", cni="flannel", proxy_mode="iptables")
+
+
+def _shop() -> Cluster:
+    """The shop as each exercise begins."""
+    return _untouched().fork()
 
 
 def service(lab: Cluster, name: str, namespace: str = "default") -> None:
@@ -40,6 +49,15 @@ def renewed(lab: Cluster, namespace: str, **labels: str) -> None:
 def corefile(lab: Cluster) -> str:
     found = lab.state.get(ConfigMap, "coredns", "kube-system")
     return found.data.get("Corefile", "") if found else ""
+
+
+def faulty(lab: Cluster) -> tuple[str, str] | None:
+    """What to ask somebody whose Corefile CoreDNS does not take."""
+    try:
+        load(corefile(lab))
+    except CorefileError:
+        return "", "CoreDNS did not take this file. What does its log say?"
+    return None
 
 
 class Fact(NamedTuple):
@@ -77,6 +95,10 @@ CALLED = ("api.stripe.com", "www.example.com", "db.example.com", "www.example.or
 STRANGERS = (*CALLED, "github.com", "kubernetes.io")
 OWN = ("backend", "db", "payments.pay", "monitoring.ops", "ledger.pay", "db.default.svc")
 FOUND, KEPT_INSIDE = "found", "nobody outside"
+CUT = (
+    "two questions each, and the shop's short names stay at home.\n"
+    "`db.default.svc` has two dots as well. Look it up in `answer`: who is asked first?"
+)
 
 
 def _asked_outside(found: Resolution) -> bool:
@@ -87,30 +109,45 @@ def _onward(question: Any) -> tuple[str, ...]:
     return question.reply.upstreams if question.reply else ()
 
 
+def _whom(found: Resolution) -> str:
+    return "the server outside" if _asked_outside(found) else KEPT_INSIDE
+
+
 def _seen(found: Resolution) -> str:
     return FOUND if found.addresses else "not found"
 
 
 def costs(lab: Cluster) -> list[Fact]:
-    """Twelve names as the frontend's resolver asks for them, one pod of CoreDNS being enough."""
-    facts = []
+    """Twelve names as the frontend's resolver asks for them, and one while CoreDNS is away."""
+    facts, why = [], _spent(lab)
     home = ("", "Which line of `/etc/resolv.conf` completes the shop's short names?")
     leak = ("M20", "one name taken for one question. Which one is asked first now, and by whom?")
     for name in OWN:
         found = lab.resolve(FRONTEND, name)
         facts.append(Fact(f"frontend looks up {name}", _seen(found), FOUND, home))
-        # A full name without its last dot may go out first: so does any program's.
-        out = "the server outside" if _asked_outside(found) else KEPT_INSIDE
+        # Names with more dots go out first where two questions are enough: the task says so.
         if name.count(".") < 2:
-            facts.append(Fact(f"who outside is asked for {name}", out, KEPT_INSIDE, leak))
+            says = f"who outside is asked for {name}"
+            facts.append(Fact(says, _whom(found), KEPT_INSIDE, leak))
     for name in STRANGERS:
         found = lab.resolve(FRONTEND, name)
         facts.append(Fact(f"frontend looks up {name}", _seen(found), FOUND))
         if name in CALLED:
             count = len(found.questions)
             words = f"{count} questions"
-            facts.append(Fact(f"frontend asks for {name}", words, "2 questions", _spent(lab)))
-    return facts
+            belief = why if count > 2 else ("", "Who keeps that address up to date, in each pod?")
+            facts.append(Fact(f"frontend asks for {name}", words, "2 questions", belief))
+    return [*facts, _while_away(lab)]
+
+
+def _while_away(lab: Cluster) -> Fact:
+    """A second server in the pod's file is asked as soon as the first one does not answer."""
+    fork = lab.fork()
+    fork.delete("deployment/kube-system/coredns")
+    words = "A second server takes over when the first is silent. What does it know of the shop?"
+    asked = {question.server for question in fork.resolve(FRONTEND, "backend").questions}
+    out = "the server outside" if "outside" in asked else KEPT_INSIDE
+    return Fact("whom the frontend asks while CoreDNS is away", out, KEPT_INSIDE, ("", words))
 
 
 def _spent(lab: Cluster) -> tuple[str, str]:
@@ -139,10 +176,8 @@ def _from_eight_to_two(answer: Cluster) -> Judgement:
     try:
         after = costs(_prepared(answer))
     except LabError as error:
-        return Judgement("YOU BROKE SOMETHING THAT WORKED", f"{error}. Where is the frontend?")
-    return judged(
-        costs(_prepared(_shop())), after, "two questions each, and the shop's names stay at home."
-    )
+        return Judgement("YOU BROKE SOMETHING THAT WORKED", f"{error}. Where is it?")
+    return judged(costs(_prepared(_shop())), after, CUT)
 
 
 # --- L10-2: asked too early -------------------------------------------------------------------
@@ -162,7 +197,7 @@ def memory(lab: Cluster) -> list[Fact]:
     """What is remembered, of the cluster and of outside; every server is asked several times."""
     servers = sum(is_coredns(pod) for pod in lab.state.list(Pod))
     facts = []
-    for name in ("example.org.", "nobody.example."):
+    for name in ("example.org.", "kubernetes.io.", "nobody.example."):
         asked = [lab.resolve(FRONTEND, name, "A") for _ in range(3 * max(servers, 1))]
         onward = sum(_asked_outside(found) for found in asked)
         seen = REMEMBERED if onward <= servers else "asked outside again and again"
@@ -188,7 +223,8 @@ def early(lab: Cluster) -> list[Fact]:
         if not missing:
             break
     seen = f"{waited} s of NXDOMAIN" if waited else AT_ONCE
-    return [Fact("a new Service refunds, asked for too early", seen, AT_ONCE, _still(waited))]
+    belief = faulty(lab) or _still(waited)
+    return [Fact("a new Service refunds, asked for too early", seen, AT_ONCE, belief)]
 
 
 def _still(waited: int) -> tuple[str, str]:
@@ -221,16 +257,25 @@ def image() -> Cluster:
 
 def names_work(lab: Cluster) -> list[Fact]:
     """Names of the cluster and of outside, from three pods, then with new pods of CoreDNS."""
-    facts = []
+    facts = [_nodes(lab)]
     for turn in ("", ", with new pods of CoreDNS"):
+        if turn:
+            renewed(lab, "kube-system", **{"k8s-app": "kube-dns"})
         for place in ASKERS:
             for name in ("backend.default", "payments.pay", "example.com", "registry.k8s.io"):
                 found = lab.resolve(place, name)
                 where = place.removeprefix("pod/")
                 seen = FOUND if found.addresses else _how(found)
-                facts.append(Fact(f"{where} looks up {name}{turn}", seen, FOUND, _why(lab, name)))
-        renewed(lab, "kube-system", **{"k8s-app": "kube-dns"})
+                facts.append(Fact(f"{where} looks up {name}{turn}", seen, FOUND, _why(lab, seen)))
     return facts
+
+
+def _nodes(lab: Cluster) -> Fact:
+    """The files of the nodes, which are somebody else's."""
+    servers = {node_file(lab.state, node.name).nameservers for node in lab.state.list(Node)}
+    seen = ", ".join(sorted({address for each in servers for address in each}))
+    words = "The nodes are not yours. Which file of yours names the server that is asked?"
+    return Fact("the nodes' /etc/resolv.conf", seen, "127.0.0.53", ("", words))
 
 
 def _how(found: Resolution) -> str:
@@ -240,15 +285,19 @@ def _how(found: Resolution) -> str:
     return last.answer.rcode if last.answer else str(last.fault)
 
 
-def _why(lab: Cluster, name: str) -> tuple[str, str]:
+def _why(lab: Cluster, seen: str) -> tuple[str, str]:
     text = corefile(lab)
-    if text == corefile(image()):
-        return "", "Its log has the address that it asks. Whose address is that, inside its pod?"
-    if "loop" not in text.split():
-        return "", "The alarm is off, and the questions still go round. Where do they go?"
+    if text == corefile(_shop()):
+        return "", "Its log names who sent a question. Whose address is that, inside its pod?"
+    if wrong := faulty(lab):
+        return wrong
+    if seen == "refused":
+        return "", "Read the last line of its log once more. Is it the same line?"
     if "forward" not in text.split():
         return "", "Names of the cluster are back. Who asks for all the others?"
-    return "", "Read the last line of its log once more. Is it the same line?"
+    if "loop" not in text.split():
+        return "", "The alarm is off, and the questions still go round. Where do they go?"
+    return "", "CoreDNS runs again. Whom does it ask for this name, and who answers there?"
 
 
 def _gives_up(answer: Cluster) -> Judgement:
@@ -256,7 +305,8 @@ def _gives_up(answer: Cluster) -> Judgement:
         after = names_work(answer.fork())
     except LabError as error:
         return Judgement("YOU BROKE SOMETHING THAT WORKED", f"{error}. Where is it?")
-    return judged(names_work(image()), after, "all names are found, with new pods as well.")
+    before = [_nodes(image())]  # all that was right: no name was found
+    return judged(before, after, "all names are found, with new pods as well.")
 
 
 LESSON = Lesson(

@@ -156,7 +156,7 @@ def _drawn(
     body += [_stand(m, place[m.name], LEFT + m.second * per) for m in marks if m.name in place]
     if hidden:
         body.append(text(12, low + 16, f"and {hidden} more names", "s x"))
-    return [*body, _key(low + 54)]
+    return [*body, _key(low + 54, marks, kept)]
 
 
 def _lane(name: str, y: float, marks: Sequence[Mark]) -> str:
@@ -210,18 +210,17 @@ def _ticks(seconds: Sequence[float], per: float, low: float) -> list[str]:
     return parts
 
 
-def _key(y: float) -> str:
-    """The signs with their words, and what a bar means."""
+def _key(y: float, marks: Sequence[Mark], kept: Sequence[Memory]) -> str:
+    """The signs that are there with their words, and what a bar means."""
+    signs: list[tuple[Kind, bool, str]] = [
+        (kind, False, kind) for kind in KINDS if any(m.kind == kind for m in marks)
+    ]
+    signs += [(mark.kind, True, "from memory") for mark in marks if mark.remembered][:1]
     parts, x = [], 17.0
-    names: tuple[tuple[Kind, bool, str], ...] = (
-        ("answered", False, "answered"),
-        ("answered", True, "from memory"),
-        ("no such name", False, "no such name"),
-        ("no such name", True, "from memory"),
-        ("no record of this type", False, "no record of this type"),
-    )
-    for kind, remembered, words in names:
+    for kind, remembered, words in signs:
         parts.append(_sign(x, y - 4, kind, remembered=remembered) + text(x + 10, y, words, "s x"))
         x += 34 + len(words) * 6.2
-    parts.append(rect(x - 4, y - 9, 22, 10, "go-tint", "line", rx=2))
-    return "".join([*parts, text(x + 24, y, "remembered", "s x")])
+    if kept:
+        parts.append(rect(x - 4, y - 9, 22, 10, "go-tint", "line", rx=2))
+        parts.append(text(x + 24, y, "remembered", "s x"))
+    return "".join(parts)

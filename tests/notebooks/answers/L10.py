@@ -27,6 +27,12 @@ answer.apply([config | {{"data": {{"Corefile": text}}}}]){more}"""
 
 
 FORK = "lab.fork()"
+NODES = """
+for node in lab.list("nodes"):
+    file = {"labkit.dev/resolv-conf": "nameserver 203.0.113.9"}
+    meta = {"name": node.name, "annotations": file}
+    lab.apply([{"apiVersion": "v1", "kind": "Node", "metadata": meta}])
+answer = lab"""
 RESTART = """
 for pod in lab.list("pods", namespace="kube-system", selector="k8s-app=kube-dns"):
     lab.delete(f"pod/kube-system/{pod.name}")
@@ -91,6 +97,20 @@ WRONG = [
     ),
     (
         "L10-1",
+        "a server outside as a second one",
+        spec((OWN_FILE % ENDINGS).replace("10.96.0.10", "10.96.0.10, 203.0.113.9")),
+        "YOU BROKE SOMETHING THAT WORKED",
+        "",
+    ),
+    (
+        "L10-1",
+        "the address written down",
+        spec("      hostAliases: [{ip: 203.0.113.9, hostnames: [api.stripe.com]}]\n"),
+        "NOT YET",
+        "",
+    ),
+    (
+        "L10-1",
         "the node's file",
         spec("      dnsPolicy: Default\n"),
         "YOU BROKE SOMETHING THAT WORKED",
@@ -129,6 +149,14 @@ WRONG = [
         "YOU BROKE SOMETHING THAT WORKED",
         "",
     ),
+    ("L10-2", "a word mistyped", edit(("cache 30", "cahce 30")), "NOT YET", ""),
+    (
+        "L10-2",
+        "a cache for some zones outside",
+        edit(("cache 30", "cache 30 org example")),
+        "YOU BROKE SOMETHING THAT WORKED",
+        "",
+    ),
     (
         "L10-2",
         "CoreDNS scaled away",
@@ -140,5 +168,7 @@ WRONG = [
     ("L10-3", "restarted", f"{RESTART}answer = lab", "NOT YET", ""),
     ("L10-3", "the alarm switched off", edit(("    loop\n", "")), "NOT YET", ""),
     ("L10-3", "nobody asked outside", edit((FORWARD, "")), "NOT YET", ""),
+    ("L10-3", "nobody there", edit(("/etc/resolv.conf", "192.0.2.53")), "NOT YET", ""),
+    ("L10-3", "the nodes changed", NODES, "YOU BROKE SOMETHING THAT WORKED", ""),
     ("L10-3", "its own Service asked", edit(("/etc/resolv.conf", "10.96.0.10")), "NOT YET", ""),
 ]

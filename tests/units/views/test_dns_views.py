@@ -101,6 +101,15 @@ def test_with_todays_corefile_it_is_there_at_once(lab):
     assert lines[0] == "6 questions in 3 look-ups: 2 answered, 4 no such name."
 
 
+def test_the_key_explains_the_signs_that_are_drawn(lab):
+    once = queries(lab.fork().resolve("pod/frontend", "backend")).svg
+    assert "no record of this type" in once
+    assert not [w for w in ("no such name", "from memory", "remembered") if w in once]
+    clock = queries(asked_too_early(lab, instead(CACHE, "cache 30"))).svg
+    assert "from memory" in clock
+    assert "remembered" in clock
+
+
 def test_one_lookup_needs_no_list(lab):
     found = lab.fork().resolve("pod/frontend", OUT)
     assert queries(found).twin == queries([found]).twin
