@@ -67,6 +67,7 @@ LIST = (
     closed("payments -> db, port 22", PAY, "pod/db", 22),
     closed("payments -> db, port 5433", PAY, "pod/db", 5433),
     closed("payments -> CoreDNS, port 9153", PAY, "dns", 9153),
+    closed("payments -> CoreDNS, SCTP 53", PAY, "dns", 53, "SCTP"),
     closed("payments -> the card company, port 80", PAY, COMPANY, 80),
     closed("payments -> the card company, port 444", PAY, COMPANY, 444),
     closed("payments -> 203.0.112.9, port 443", PAY, "203.0.112.9", 443),
