@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import traitlets
@@ -12,7 +13,8 @@ from labkit.views.widgets import BASE, Worded
 if TYPE_CHECKING:
     from labkit.views.figure import Figure
     from labkit.views.grid import Table
-    from labkit.views.sheets import Sheet
+
+Ask = Callable[[str, int, int], str]  # (sheet, number of the sender, of the receiver) -> words
 
 CSS = f"""{BASE}
 .lk.matrix svg{{cursor:crosshair}} .lk.matrix .cross{{fill:{FILL["ink"]};opacity:.08;pointer-events:none}}
@@ -121,8 +123,12 @@ export default { render };
 class Matrix(Worded):
     """One matrix on several sheets; `shown` names the sheet, `value` the cell: `a to b`.
 
-    The kernel hears of a chosen cell and answers with the packet's way. Until the notebook is
-    run, and where there is no kernel, the first sheet is a picture.
+    The kernel hears of a chosen cell and answers with the verdict (`verdict_of`) and the
+    packet's way (`way_of`). Until the notebook is run, and where there is no kernel, the first
+    sheet is a picture.
+
+    Args:
+        twins: the words of each sheet, by its name.
     """
 
     _esm, _css = JS, CSS
@@ -130,16 +136,17 @@ class Matrix(Worded):
     grid: Any = traitlets.Dict().tag(sync=True)
     sheets: Any = traitlets.List().tag(sync=True)
     sentences: Any = traitlets.List().tag(sync=True)
-    asked: Any = traitlets.Dict().tag(
-        sync=True
-    )  # cell -> sentence, for clusters too large to send all
+    # Cell -> sentence, for clusters too large to send all.
+    asked: Any = traitlets.Dict().tag(sync=True)
     shown = traitlets.Unicode().tag(sync=True)
     value = traitlets.Unicode().tag(sync=True)
     way = traitlets.Unicode().tag(sync=True)
     figure: Figure
 
-    def __init__(self, models: list[Sheet], rows: Table, **traits: Any) -> None:
-        self._models, self._rows = {sheet.name: sheet for sheet in models}, rows
+    def __init__(
+        self, twins: Mapping[str, str], rows: Table, verdict_of: Ask, way_of: Ask, **traits: Any
+    ) -> None:
+        self._twins, self._rows, self._verdict_of, self._way_of = twins, rows, verdict_of, way_of
         super().__init__(**traits)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
@@ -154,18 +161,13 @@ class Matrix(Worded):
     @property
     def moves(self) -> dict[str, tuple[Any, ...]]:
         """Every value of every control, by trait: what a test has to visit."""
-        shown = {"shown": tuple(self._models)} if len(self._models) > 1 else {}
+        shown = {"shown": tuple(self._twins)} if len(self._twins) > 1 else {}
         return {"value": self.pairs, **shown}
 
     @property
     def options(self) -> list[tuple[str, str, str]]:
         """What each value says: a cell its sentence, a sheet its words."""
-        from labkit.views.matrix import words
-
-        told = [
-            (sheet.name, f"{sheet.name}: {words(sheet.reach)}", "")
-            for sheet in self._models.values()
-        ]
+        told = [(name, f"{name}: {words}", "") for name, words in self._twins.items()]
         return [(pair, self._sentence(pair), "") for pair in self.pairs] + told
 
     def _numbers(self, pair: str) -> tuple[int, int]:
@@ -174,19 +176,13 @@ class Matrix(Worded):
         return self._rows.pair(i, j)
 
     def _sentence(self, pair: str) -> str:
-        from labkit.views.sheets import verdict
-
-        return verdict(self._models[self.shown].reach, *self._numbers(pair))
+        return self._verdict_of(self.shown, *self._numbers(pair))
 
     @traitlets.observe("value", "shown")
     def _chosen(self, change: Any) -> None:
-        from labkit.views.sheets import way
-
-        if not self.value:
-            return
-        reach = self._models[self.shown].reach
-        self.asked = {self.value: self._sentence(self.value)}
-        self.way = way(reach, *self._numbers(self.value))
+        if self.value:
+            self.asked = {self.value: self._sentence(self.value)}
+            self.way = self._way_of(self.shown, *self._numbers(self.value))
 
     @traitlets.validate("value")
     def _is_a_cell(self, proposal: Any) -> str:
@@ -196,6 +192,6 @@ class Matrix(Worded):
 
     @traitlets.validate("shown")
     def _is_a_sheet(self, proposal: Any) -> str:
-        if proposal["value"] not in self._models:
-            raise traitlets.TraitError(f"no sheet `{proposal['value']}`; {', '.join(self._models)}")
+        if proposal["value"] not in self._twins:
+            raise traitlets.TraitError(f"no sheet `{proposal['value']}`; {', '.join(self._twins)}")
         return str(proposal["value"])

@@ -12,8 +12,8 @@ from labkit.policy.sentences import sentence
 from labkit.policy.told import brief, some
 from labkit.traffic.connect import connect
 from labkit.traffic.program import program
+from labkit.views.discs import cells, drawn, enforced, height, key, lies, words
 from labkit.views.grid import LEFT, Grid, table
-from labkit.views.matrix import cells, drawn, enforced, height, key, lies, words
 from labkit.views.svg import clean, el
 
 if TYPE_CHECKING:
@@ -67,9 +67,12 @@ def board(
     grid = grids[shown]
     sentences: dict[str, int] = {}
     told = [_sent(x, grids[x.name], before, twins[x.name], sentences) for x in sheets]
+    reaches = {sheet.name: sheet.reach for sheet in sheets}
     widget = Matrix(
-        sheets,
+        twins,
         grid.rows,
+        lambda name, i, j: verdict(reaches[name], i, j),
+        lambda name, i, j: way(reaches[name], i, j),
         shell=_shell(grid, start, before, boxes, label, again),
         grid=_places(grid),
         sheets=told,

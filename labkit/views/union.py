@@ -7,7 +7,7 @@ from itertools import combinations, permutations
 from typing import TYPE_CHECKING
 
 from labkit.cluster import Cluster
-from labkit.views.matrix import words
+from labkit.views.discs import words
 from labkit.views.sheets import Sheet, board
 from labkit.views.svg import clean
 

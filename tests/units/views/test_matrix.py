@@ -9,9 +9,10 @@ import traitlets
 
 from labkit.errors import CommandError
 from labkit.views import dash, matrix, policies, union
+from labkit.views.discs import counted, words
 from labkit.views.figure import ALT
 from labkit.views.grid import MOST, Grid, table
-from labkit.views.matrix import counted, picture, words
+from labkit.views.matrix import picture
 from labkit.views.sheets import verdict, way
 from tests.units.views.policed import BOTH, DENY, FRONT, HEAD, OUT, crowd, shop, strangers
 
