@@ -25,7 +25,6 @@ CSS = f"""{BASE}
 .lk.matrix select{{font:12px {MONO};color:{FILL["ink"]};background:{FILL["paper"]};border:1px solid {FILL["line"]};border-radius:4px;height:28px;padding:0 4px;max-width:230px}}
 .lk.matrix button{{font:inherit;color:{FILL["ink"]};background:{FILL["paper"]};border:1px solid {FILL["line"]};border-radius:4px;height:28px;padding:0 9px;cursor:pointer}}
 .lk.matrix button:disabled{{opacity:.45;cursor:default}} .lk.matrix .verdict{{min-height:2.9em}}
-.lk.matrix .live{{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);margin:0}}
 .lk.matrix .draft{{font:12px/1.4 {MONO};margin:4px 0 10px;padding:6px 10px;color:{FILL["ink"]};background:{FILL["wash"]};border-radius:4px;overflow-x:auto}}
 .lk.matrix .draft ins{{white-space:pre;padding:0}} .lk.matrix .above svg{{cursor:default;margin-bottom:8px}}
 .lk.matrix .way{{font:12px/1.4 {MONO};white-space:pre;overflow-x:auto;margin:4px 0;padding:0;color:{FILL["ink"]};background:none}}

@@ -19,10 +19,7 @@ def choose(label: str, options: Mapping[str, Figure]) -> Choice:
     from labkit.views.widgets import Choice
 
     assert options, "a choice needs at least one option"
-    sent = [
-        [name, figure.html, f"{figure.title} {figure.twin.splitlines()[0]}"]
-        for name, figure in options.items()
-    ]
+    sent = [[name, figure.html, figure.aloud] for name, figure in options.items()]
     widget = Choice(label=label, options=sent, value=sent[0][0])
     widget.words = words(label, options)
     return widget

@@ -30,10 +30,14 @@ class Figure(msgspec.Struct, frozen=True):
         return f"{self.title}\n{self.twin}"
 
     @property
+    def aloud(self) -> str:
+        """The title and the answer: what is read when a widget changes to this figure."""
+        return f"{self.title} {self.twin.splitlines()[0]}"
+
+    @property
     def alt(self) -> str:
-        """The title and the answer, in under 200 letters."""
-        words = f"{self.title} {self.twin.splitlines()[0]}"
-        return words if len(words) < ALT else words[: ALT - 2].rstrip() + "…"
+        """The same in under 200 letters."""
+        return self.aloud if len(self.aloud) < ALT else self.aloud[: ALT - 2].rstrip() + "…"
 
     @property
     def html(self) -> str:

@@ -50,7 +50,7 @@ def asked(lab: Cluster, place: str, name: str) -> Figure:
 
 
 def _shown(figure: Figure) -> tuple[str, str]:
-    return figure.html, f"{figure.title} {figure.twin.splitlines()[0]}"
+    return figure.html, figure.aloud
 
 
 def words(lab: Cluster, typed: Sequence[str], places: Sequence[str]) -> str:

@@ -24,10 +24,7 @@ def sliders(labels: Sequence[str], figures: Mapping[tuple[Any, ...], Figure]) ->
     axes = [list(dict.fromkeys(key[i] for key in figures)) for i in range(len(labels))]
     keys = list(product(*axes))
     assert set(keys) == set(figures), "a combination is missing"
-    sent = [
-        [name(key), figures[key].html, f"{figures[key].title} {figures[key].twin.splitlines()[0]}"]
-        for key in keys
-    ]
+    sent = [[name(key), figures[key].html, figures[key].aloud] for key in keys]
     widget = Sliders(
         label=", ".join(labels),
         options=sent,

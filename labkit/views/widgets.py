@@ -16,10 +16,13 @@ import traitlets
 from labkit.views.theme import CSS, FILL
 
 # JupyterLab leaves 20 px free at the right of HTML, none beside a widget: one measure for both.
+# What is only read aloud keeps one pixel, since a screen reader passes over what is hidden.
 BASE = f"""{CSS}
 .lk.widget{{max-width:min(720px,calc(100% - 20px))}}
 .lk.widget :focus-visible{{outline:2px solid {FILL["go"]};outline-offset:3px;border-radius:3px}}
 .lk.widget .bar{{display:flex;gap:8px;align-items:center;margin:2px 0 8px;flex-wrap:wrap}}
+.lk.widget .live{{position:absolute;width:1px;height:1px;margin:0}}
+.lk.widget .live{{overflow:hidden;clip-path:inset(50%)}}
 .lk.widget .hold{{display:grid}} .lk.widget .hold>*{{grid-area:1/1;min-width:0}}
 .lk.widget .room{{display:grid;visibility:hidden}} .lk.widget .room>*{{grid-area:1/1;min-width:0}}
 """
@@ -114,7 +117,6 @@ CHOICE_CSS = f"""{BASE}
 .lk.choice label{{display:flex;gap:8px;align-items:center;font-size:13px;color:{FILL["ink"]}}}
 .lk.choice select{{font:inherit;color:{FILL["ink"]};background:{FILL["paper"]};border:1px solid {FILL["line"]};border-radius:4px;height:28px;padding:0 6px;cursor:pointer}}
 .lk.choice .option{{visibility:hidden}} .lk.choice .option.on{{visibility:visible}}
-.lk.choice .live{{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);margin:0}}
 """  # noqa: E501
 CHOICE_JS = """
 let count = 0;
@@ -162,7 +164,6 @@ LOOKUP_CSS = f"""{BASE}
 .lk.lookup input,.lk.lookup button{{font:12px/1.4 ui-monospace,Menlo,Consolas,"DejaVu Sans Mono",monospace}} .lk.lookup input{{width:270px;max-width:60vw}}
 .lk.lookup select,.lk.lookup button{{cursor:pointer}} .lk.lookup button:hover{{background:{FILL["wash"]}}}
 .lk.lookup button[aria-pressed=true]{{background:{FILL["go-tint"]};border-color:{FILL["go"]}}}
-.lk.lookup .live{{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%);margin:0}}
 """  # noqa: E501
 LOOKUP_JS = """
 let count = 0;
