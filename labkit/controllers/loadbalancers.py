@@ -14,8 +14,11 @@ import msgspec
 
 from labkit.api.core import LoadBalancerIngress, LoadBalancerStatus, Service
 from labkit.api.state import State
-from labkit.edge.loadbalancer import FIRST, POOL, VIRTUAL, Balancer, balancer_of
+from labkit.edge.loadbalancer import VIRTUAL, Balancer, balancer_of
 from labkit.errors import Exhausted
+
+OF_PROVIDER, OF_METALLB = 10, 240
+"""The hosts that come first: 198.51.100.10, and 192.168.7.240 in the nodes' own network."""
 
 
 def loadbalancers(state: State) -> Iterator[Service]:
@@ -38,7 +41,7 @@ def _ingress(
 ) -> LoadBalancerIngress:
     network = VIRTUAL if balancer.own_machine else IPv4Network(state.config.node_cidr)
     kept = next((i.ip for i in have if i.ip and ip_address(i.ip) in network), "")
-    first = FIRST if balancer.own_machine else POOL
+    first = OF_PROVIDER if balancer.own_machine else OF_METALLB
     return LoadBalancerIngress(
         ip=kept or str(_free(network, first, taken)), ip_mode=balancer.ip_mode
     )

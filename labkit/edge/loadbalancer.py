@@ -33,8 +33,6 @@ from labkit.kernel.routes import NextHop, Prefix, Route
 
 VIRTUAL = IPv4Network("198.51.100.0/24")
 """The addresses that a provider gives to its balancers; nobody in the lab owns one."""
-FIRST = 10  # the first balancer has 198.51.100.10, with MetalLB 192.168.7.240
-POOL = 240
 
 
 class Cell(msgspec.Struct, frozen=True):
@@ -115,7 +113,7 @@ def balancer_named(name: str) -> Balancer | None:
     Raises:
         NotFound: there is none such that the lab walks; the message lists the choices.
     """
-    walked = {b.name: b for b in (*table().balancers, NAIVE) if b.walked}
+    walked = {b.name: b for b in _walked()}
     if not name or name in walked:
         return walked.get(name)
     near = get_close_matches(name, walked, n=1, cutoff=0.7)
@@ -134,8 +132,12 @@ def balancer_of(spec: ServiceSpec, provider: str) -> Balancer | None:
     wanted = spec.load_balancer_class
     if wanted is None:
         return balancer_named(provider)
-    rows = (b for b in (*table().balancers, NAIVE) if b.walked)
-    return next((b for b in rows if wanted in (b.load_balancer_class, b.name)), None)
+    return next((b for b in _walked() if wanted in (b.load_balancer_class, b.name)), None)
+
+
+def _walked() -> Iterator[Balancer]:
+    """The balancers that packets of the lab can pass."""
+    return (b for b in (*table().balancers, NAIVE) if b.walked)
 
 
 # --- the machine ----------------------------------------------------------------------------

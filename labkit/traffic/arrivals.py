@@ -8,7 +8,7 @@ loaded when something is drawn.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from labkit.kernel.ipvs import SCHEDULERS, RealServer
@@ -57,6 +57,11 @@ class Pace(NamedTuple):
 
         many = np.ceil((before - self.starts) * self.rate - 1e-9)
         return np.maximum(many, 0).astype(np.int64)
+
+    def together(self, before: float) -> Numbers:
+        """The same of all clients: one number."""
+        whole: Numbers = self.asked(before).sum(keepdims=True)
+        return whole
 
 
 class Opened(NamedTuple):
@@ -254,23 +259,23 @@ def counted(made: Opened, pace: Pace, edges: Sequence[float], pods: int) -> Numb
 
 
 def dealt(
-    pace: Pace, edges: Sequence[float], pods: Sequence[int], many: int, together: bool
+    sent: Callable[[float], Numbers], edges: Sequence[float], pods: Sequence[int], many: int
 ) -> Numbers:
     """Requests by pod and by span when they are given to `pods` in turn.
 
-    `together` has one turn for all clients; else each has its own and begins with another pod.
-    `many` is the number of rows.
+    Args:
+        sent: how many each dealer has given out before a second; everyone has a turn of his
+            own, and begins with another pod.
+        many: the number of rows.
     """
     import numpy as np
 
     until = []
-    offset = np.zeros(1, dtype=np.int64) if together else np.arange(len(pace.starts))
     for edge in edges:
-        row, sent = np.zeros(many), pace.asked(edge)
-        sent = sent.sum(keepdims=True) if together else sent
+        row, given = np.zeros(many), sent(edge)
         for place, pod in enumerate(pods):
-            wait = (place - offset) % len(pods)  # requests until it is this pod's turn
-            row[pod] += ((sent - wait + len(pods) - 1) // len(pods)).sum()
+            wait = (place - np.arange(len(given))) % len(pods)  # requests until its turn
+            row[pod] += ((given - wait + len(pods) - 1) // len(pods)).sum()
         until.append(row)
     return spans(until)
 

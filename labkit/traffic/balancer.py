@@ -80,29 +80,31 @@ def rotations(state: State) -> tuple[Rotation, ...]:
 
 
 def _rotations(state: State) -> tuple[Rotation, ...]:
-    found = []
     labels = {node.name: node.labels for node in state.list(Node)}
     nodes = tuple(v for v in base.views(state) if EXCLUDED not in labels[v.name] and v.address(4))
+    return tuple(
+        Rotation(
+            service=service,
+            port=port,
+            balancer=balancer,
+            address=ip_address(entry.ip),
+            nodes=nodes,
+            failing=_failing(state, port, balancer, nodes),
+        )
+        for service, port, balancer in _balanced(state)
+        for entry in service.status.load_balancer.ingress
+        if entry.ip
+    )
+
+
+def _balanced(state: State) -> Iterator[tuple[Service, ServicePort, Balancer]]:
+    """The IPv4 ports of the Services that a balancer takes care of."""
     for port in service_ports(state):
         namespace, _, rest = port.name.partition("/")
         service = state.get(Service, rest.partition(":")[0], namespace)
         balancer = balancer_of(service.spec, state.config.load_balancer) if service else None
-        if service is None or balancer is None or port.cluster_ip.version != 4:
-            continue
-        for entry in service.status.load_balancer.ingress:
-            if entry.ip:
-                failing = _failing(state, port, balancer, nodes)
-                found.append(
-                    Rotation(
-                        service=service,
-                        port=port,
-                        balancer=balancer,
-                        address=ip_address(entry.ip),
-                        nodes=nodes,
-                        failing=failing,
-                    )
-                )
-    return tuple(found)
+        if service and balancer and port.cluster_ip.version == 4:
+            yield service, port, balancer
 
 
 def _failing(
@@ -196,17 +198,15 @@ def announced(state: State) -> Mapping[str, tuple[Address, ...]]:
     Of the nodes that may announce the one wins whose name and the address have the least hash.
     """
     found: dict[str, list[Address]] = {}
-    for address, name in dict(_winners(state)).items():
-        found.setdefault(name, []).append(address)
+    for address, able in dict(_contested(state)).items():
+        winner = min(able, key=lambda n: sha256(f"{n}#{address}".encode()).digest())
+        found.setdefault(winner, []).append(address)
     return {name: tuple(addresses) for name, addresses in found.items()}
 
 
-def _winners(state: State) -> Iterator[tuple[Address, str]]:
+def _contested(state: State) -> Iterator[tuple[Address, list[str]]]:
+    """Each address without a machine of its own, and the nodes that may announce it."""
     for rotation in rotations(state):
         able = rotation.healthy if any(e.ready for e in rotation.port.endpoints) else ()
         if able and not rotation.balancer.own_machine:
-            ip = rotation.address
-            yield (
-                ip,
-                min((v.name for v in able), key=lambda n: sha256(f"{n}#{ip}".encode()).digest()),
-            )
+            yield rotation.address, [view.name for view in able]

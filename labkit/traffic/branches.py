@@ -40,7 +40,7 @@ class Branch(msgspec.Struct, frozen=True, kw_only=True):
 
     `chance` is that of a packet which comes to this row, `share` that of one which came for
     the Service; a row that has both and an `end`, the address that is then written, is where
-    a pod is chosen..
+    a pod is chosen.
     """
 
     row: str

@@ -238,6 +238,7 @@ def load(
         ends = [list(listed(s, holder, target, namespace)) for s in stages]
         requests, opened = _in_turn(stages, ends, _numbered(ends), pace, edges, demand)
     there = [_there(stages, ends, end, demand.seconds) for end in _numbered(ends)]
+    since, until = zip(*there, strict=True)
     return Load(
         source=source,
         target=target,
@@ -245,8 +246,8 @@ def load(
         ends=tuple(_numbered(ends)),
         requests=tuple(tuple(row) for row in requests.tolist()),
         opened=tuple(opened),
-        since=tuple(spans[0][0] for spans in there),
-        until=tuple(spans[-1][1] for spans in there),
+        since=since,
+        until=until,
         changes=tuple(now.start for then, now in pairwise(stages) if now.differs(then)),
     )
 
@@ -284,11 +285,12 @@ def _numbered(ends: Sequence[Sequence[str]]) -> dict[str, int]:
 
 def _there(
     stages: Sequence[Stage], ends: Sequence[Sequence[str]], end: str, seconds: float
-) -> list[tuple[float, float]]:
-    """The stages in which somebody may get connections: from and until which second."""
+) -> tuple[float, float]:
+    """From and until which second somebody may get connections."""
     starts = [stage.start for stage in stages]
     spans = zip(starts, [*starts[1:], seconds], ends, strict=True)
-    return [(start, stop) for start, stop, row in spans if end in row]
+    found = [(start, stop) for start, stop, row in spans if end in row]
+    return found[0][0], found[-1][1]
 
 
 def _connected(
@@ -340,10 +342,12 @@ def _in_turn(
     from labkit.traffic.arrivals import dealt
 
     parts = []
+    sent, holders = pace.asked, demand.clients
+    if demand.chooses == "proxy":
+        sent, holders = pace.together, 1
     starts = [stage.start for stage in stages]
     for pods, start, end in zip(lists, starts, [*starts[1:], math.inf], strict=True):
         within = [min(max(edge, start), end) for edge in edges]
         rows = [number[pod] for pod in pods]
-        parts.append(dealt(pace, within, rows, len(number), demand.chooses == "proxy"))
-    holders = demand.clients if demand.chooses == "client" else 1
+        parts.append(dealt(sent, within, rows, len(number)))
     return sum(parts[1:], parts[0]), [holders] * len(number)

@@ -1,7 +1,8 @@
 """Many connections to one Service, drawn as its tables say: who gets how many.
 
 Not packet by packet: the choice alone is made again and again, by the shares that the tree of
-the rules has, or by IPVS's own scheduler.
+the rules has, or by IPVS's own scheduler. Time is counted in
+connections here; `labkit.traffic.load` has seconds, and requests that travel on a connection.
 """
 
 from __future__ import annotations
