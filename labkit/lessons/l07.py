@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from labkit.api.apps import Deployment
 from labkit.api.core import Pod, Service
 from labkit.api.objects import encode
 from labkit.cluster import Cluster
@@ -55,8 +56,13 @@ PAY = Probe("frontend -> payments", "pod/frontend", "svc/pay/payments:8443", by=
 
 def _release(answer: Cluster) -> Judgement:
     manifest = _deployment(answer)
-    if manifest["spec"].get("replicas", 1) < 3:
-        return Judgement("NOT YET", "the shop needs its three pods. How many are you running?")
+    if manifest["spec"].get("replicas", 1) != 3:
+        return Judgement("NOT YET", "the shop has three pods. How many are you running?")
+    after = answer.fork()
+    after.wait(OVER)
+    judged = judge_probes(scenario("shop", nodes=2), after, SHOP)
+    if judged.standing != "SOLVED":
+        return judged
     # A release takes the pods of the one before it away: their pause is what counts.
     base = _small(answer)
     base.apply([_tagged(manifest, "0")])
@@ -168,7 +174,10 @@ def _cause(lives: tuple[Life, ...], node: str, tick: int) -> str:
 
 
 def _paid(answer: Cluster) -> Judgement:
+    if answer.state.get(Deployment, "payments", "pay") is None:
+        return Judgement("NOT YET", "the Deployment of payments is gone. Who starts a second pod?")
     later = answer.fork()
+    apply_changed(later, "deployment/pay/payments", _given_program)
     later.wait(60)
     judged = judge_probes(scenario("shop", nodes=2), later, SHOP)
     if judged.standing != "SOLVED":
@@ -184,6 +193,13 @@ def _paid(answer: Cluster) -> Judgement:
         words = "a pod that runs taken for one that answers. Who may ask the program first?"
         return Judgement("NOT YET", f"{says} This looks like M11: {words}", "M11")
     return Judgement("SOLVED", "payments answers, and a new pod gets no call before it can.")
+
+
+def _given_program(manifest: dict[str, Any]) -> None:
+    """A manifest cannot make a program quicker, or listen elsewhere."""
+    meta = manifest["spec"]["template"].setdefault("metadata", {})
+    own = {"labkit.dev/listens": "8443/TCP", "labkit.dev/starts-in": "4"}
+    meta["annotations"] = {**meta.get("annotations", {}), **own}
 
 
 def _pay_belief(lab: Cluster) -> tuple[str, str]:
@@ -216,7 +232,7 @@ def _grown_fails(answer: Cluster) -> bool:
     lab = answer.fork()
     try:
         apply_changed(lab, "deployment/pay/payments", lambda m: m["spec"].update(replicas=2))
-        lab.wait(30)
+        lab.wait(90)
         lab.delete(f"pod/pay/{next(_payments(lab)).name}", grace=0)
         lab.wait(20)
     except (LabError, StopIteration):
@@ -238,8 +254,9 @@ LESSON = Lesson(
             hints=(
                 "draw your release as in L07-21: where are the crosses, and on which pods?",
                 "how long do the rules lead to a pod after it was deleted, and who is ready then?",
-                "`views.timeline(now.timeline(*call, last=40, delay=2))` shows it, once the"
-                " release is applied twice: the pods that leave must have the pause already.",
+                '`answer.wait(60)`, `kubectl(answer, "rollout restart deployment backend")`,'
+                " `answer.wait(30)`, and then `views.scrubber(answer.timeline(*call, last=31,"
+                " delay=2))`.",
             ),
             judge=_release,
             unfilled=always_filled,

@@ -97,7 +97,7 @@ def shell(found: Timeline, shown: tuple[Frame, ...]) -> str:
     """The widget's HTML: picture, buttons, slider, and the room that the longest frame needs."""
     picture = timeline(found).svg.removesuffix("</svg>")
     height, _ = drawn(found)
-    now = el("path", class_="token", d=f"M0 {TOP - 4}V{height - 22:.1f}") + "</svg>"
+    now = el("path", class_="token", opacity=0.6, d=f"M0 {TOP - 4}V{height - 22:.1f}") + "</svg>"
     ghosts = "".join(f"<p class='ghost'>{clean(f.say)}</p>" for f in shown)
     rows = "".join(f"<dl class='ghost'>{f.why}</dl>" for f in shown)
     return f"""{picture}{now}

@@ -47,12 +47,17 @@ SOLVED = [
         "a command in place of the action",
         release("1", "0", other("{sleep: {seconds: 0}}", COMMAND)),
     ),
+    (
+        "L07-1",
+        "three new ones at once, and nobody missing",
+        release("0", "2", other("maxSurge: 1", "maxSurge: 3")),
+    ),
     ("L07-2", "the probe asks where the program listens", evening("port: 8080", "port: 8443")),
     ("L07-2", "the probe asks by the port's name", evening("port: 8080", "port: https")),
     (
         "L07-2",
         "and it asks later, too",
-        evening("{port: 8080}", "{port: 8443}, initialDelaySeconds: 5"),
+        evening("{port: 8080}", "{port: 8443}, initialDelaySeconds: 45"),
     ),
 ]
 
@@ -92,6 +97,13 @@ WRONG = [
         "NOT YET",
         "",
     ),
+    (
+        "L07-1",
+        "a release that nobody calls any more",
+        release("1", "5") + '\nkubectl(answer, "delete service backend")',
+        "YOU BROKE SOMETHING THAT WORKED",
+        "",
+    ),
     ("L07-2", "nothing changed", "answer = lab", "NOT YET", "M11"),
     ("L07-2", "waiting", "lab.wait(600)\nanswer = lab", "NOT YET", "M11"),
     ("L07-2", "no probe at all", evening(EVENING_PROBE, ""), "NOT YET", "M11"),
@@ -103,6 +115,30 @@ WRONG = [
         evening("containerPort: 8443", "containerPort: 8080"),
         "NOT YET",
         "M06",
+    ),
+    (
+        "L07-2",
+        "a program that listens where the probe knocks",
+        evening("listens: 8443/TCP", 'listens: "8443/TCP,8080/TCP"'),
+        "NOT YET",
+        "M11",
+    ),
+    (
+        "L07-2",
+        "a program that needs no time, and no probe",
+        "lab.apply(evening.replace('starts-in: \"4\"', 'starts-in: \"0\"')"
+        f".replace({EVENING_PROBE!r}, ''))\nanswer = lab",
+        "NOT YET",
+        "M11",
+    ),
+    (
+        "L07-2",
+        "a pod by hand",
+        'kubectl(lab, "delete deployment payments -n pay")\n'
+        'kubectl(lab, "run payments -n pay --image=x --port=8443 --labels=app=payments")\n'
+        "answer = lab",
+        "NOT YET",
+        "",
     ),
     (
         "L07-2",
