@@ -19,14 +19,18 @@ from labkit.kernel.netfilter import (
     Chain,
     Comment,
     Destination,
+    Dnat,
     Jump,
     Marking,
+    Masquerade,
     NoTrack,
     RandomDnat,
     RandomJump,
     Recent,
+    Reject,
     Rule,
     SetMark,
+    Snat,
     Statistic,
     Table,
     Target,
@@ -70,12 +74,16 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Line(msgspec.Struct):
-    """One rule made ready: its checks, n of its `statistic` (0 without one), what it remembers."""
+    """One rule made ready: its checks, n of its `statistic` (0 without one), what it remembers.
+
+    A `plain` rule does what its target says and no more.
+    """
 
     checks: tuple[Check, ...]
     one_in: int
     remembers: tuple[Remember, ...]
     rule: Rule
+    plain: bool
 
 
 class Compiled(msgspec.Struct):
@@ -139,9 +147,11 @@ def follow(
             if not go_back(at):
                 return at.chance, decision(table, at, at.chain.policy, None)
             continue
-        rule = at.chain.lines[hit].rule
+        line = at.chain.lines[hit]
+        rule, target = line.rule, line.rule.target
         at.visited += hit + 1 - at.start
-        target = plain_target(table, at, hit, seen, dice, waiting)
+        if not line.plain:
+            target = plain_target(table, at, hit, seen, dice, waiting)
         at.start = hit + 1
         if isinstance(target, Jump):
             enter(table, at, target)
@@ -155,6 +165,7 @@ def follow(
 
 
 RETURN = Verdict("RETURN")
+PLAIN = (Jump, Verdict, Reject, Dnat, Snat, Masquerade, type(None))
 
 
 def plain_target(
@@ -207,7 +218,9 @@ def next_hit(at: Branch, seen: Seen, dice: Dice | None, waiting: list[Branch]) -
     """The place of the next rule that matches, from `at.start` on."""
     chain = at.chain
     order = chain.exact.get(seen.dst, chain.general)
-    for index in order[bisect_left(order, at.start) :]:
+    if at.start:
+        order = order[bisect_left(order, at.start) :]
+    for index in order:
         line = chain.lines[index]
         for check in line.checks:
             if not check(seen, at.mark):
@@ -235,9 +248,12 @@ def taken(at: Branch, one_in: int, index: int, dice: Dice | None, waiting: list[
 def enter(table: Table, at: Branch, jump: Jump) -> None:
     assert jump.chain in table.chains, f"{table.name}: jump to {jump.chain}, which is not there"
     assert len(at.path) < DEEPEST, f"{table.name}: {jump.chain} jumps in a circle"
+    chain = compiled(table.chains[jump.chain])
     if not jump.goto:
+        if not chain.lines:
+            return  # nothing in it: back behind the jump at once
         at.caller = Frame(at.chain, at.start, at.path, at.caller)
-    at.chain, at.start = compiled(table.chains[jump.chain]), 0
+    at.chain, at.start = chain, 0
     at.path = (*at.path, jump.chain)
 
 
@@ -306,4 +322,5 @@ def compile_rule(rule: Rule) -> Line:
             one_in = match.one_in
         elif not isinstance(match, Comment):
             checks.append(check_of(match))
-    return Line(tuple(checks), one_in, remembers, rule)
+    plain = isinstance(rule.target, PLAIN) and not remembers
+    return Line(tuple(checks), one_in, remembers, rule, plain)

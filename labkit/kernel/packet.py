@@ -72,4 +72,4 @@ class Packet(msgspec.Struct, frozen=True, kw_only=True):
 
 def endpoint(address: Address, port: int) -> str:
     """An address with a port, as tools print it: IPv6 in brackets."""
-    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"
+    return f"[{address!s}]:{port}" if address.version == 6 else f"{address!s}:{port}"

@@ -21,7 +21,7 @@ class NextHop(msgspec.Struct, frozen=True):
     weight: int = 1
 
 
-class Route(msgspec.Struct, frozen=True, kw_only=True):
+class Route(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One route of the main table; a default route has prefix length 0.
 
     `kind` unicast goes on, blackhole drops in silence, unreachable answers with ICMP.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labkit.kernel.conntrack import Entry, Tuple
+from labkit.kernel.kept import kept
 from labkit.kernel.links import Fdb, Link
 from labkit.kernel.netns import Socket
 from labkit.kernel.packet import Address, endpoint
@@ -11,6 +12,10 @@ from labkit.kernel.routes import Neighbour, NextHop, Route
 
 def route_row(route: Route) -> str:
     """One line of `ip route`, as iproute2 prints it (a multipath route's ways on one line)."""
+    return kept(route, "row", written)
+
+
+def written(route: Route) -> str:
     return " ".join([*route_words(route), *map(nexthop_row, route.nexthops)])
 
 
@@ -178,7 +183,7 @@ def conntrack_row(entry: Entry, now: float) -> str:
 
 
 def direction(one: Tuple, kind: str) -> list[str]:
-    ends = [f"src={one.src}", f"dst={one.dst}"]
+    ends = [f"src={one.src!s}", f"dst={one.dst!s}"]  # format() of an address is slow
     if one.protocol == "ICMP":
         return [*ends, f"type={kind}", "code=0", f"id={one.sport}"]
     return [*ends, f"sport={one.sport}", f"dport={one.dport}"]
