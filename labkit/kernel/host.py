@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from ipaddress import ip_network
 from typing import Literal
 
@@ -10,7 +11,7 @@ import msgspec
 from labkit.kernel.kept import kept
 from labkit.kernel.links import Interface, Link
 from labkit.kernel.netfilter import Chain, Hook, Table
-from labkit.kernel.netns import Netns, Socket
+from labkit.kernel.netns import Netns, Network, Socket
 from labkit.kernel.packet import Address
 from labkit.kernel.routes import NextHop, Route
 
@@ -62,6 +63,7 @@ class Host(msgspec.Struct):
     sockets: dict[tuple[str, int], list[Socket]]
     ports: dict[str, list[Link]]  # bridge -> its ports
     tracks: bool
+    multipath: bool  # some route has several ways
     ways: dict[tuple[int, int, int], Way | None]
 
     @property
@@ -81,6 +83,17 @@ class Host(msgspec.Struct):
 def host(netns: Netns) -> Host:
     """The namespace, made ready for look-ups once."""
     return kept(netns, "host", read)
+
+
+class Hosts(dict[str, Host]):
+    """The namespaces of a network, each made ready when it is first asked for."""
+
+    def __init__(self, network: Network) -> None:
+        self.namespaces = network.namespaces
+
+    def __missing__(self, name: str) -> Host:
+        self[name] = found = host(self.namespaces[name])
+        return found
 
 
 def read(netns: Netns) -> Host:
@@ -113,6 +126,7 @@ def read(netns: Netns) -> Host:
         ports=ports,
         # The kernel tracks connections only where some rule asks for it.
         tracks=bool(netns.ruleset.tables),
+        multipath=any(route.nexthops for route in netns.routes),
         ways={},
     )
 
@@ -147,7 +161,8 @@ def stages(netns: Netns, family: str, hook: Hook) -> list[Stage]:
         for table in netns.ruleset.tables
         if table.family == family
         for chain in table.chains.values()
-        if chain.hook == hook
+        # A chain without rules changes nothing, unless its policy does.
+        if chain.hook == hook and (chain.rules or chain.policy == "DROP")
     ]
     bases.sort(key=lambda base: base.priority)
     nat = Stage("nat", -100 if entering else 100, tuple(b for b in bases if b.nat))
@@ -173,17 +188,23 @@ def key(hook: str, family: str) -> str:
     return hook if family == "ip" else f"{hook}6"
 
 
-def look_up(here: Host, address: Address, flow: int = 0) -> Way | None:
+def look_up(here: Host, address: Address, src: Address | None = None) -> Way | None:
     """The kernel's choice of way to an address: its own addresses first, then longest prefix.
 
-    `flow` picks one way of a multipath route: equal for all packets between two addresses.
-    None is "Network is unreachable".
+    With the sender's address, packets between two addresses keep to one way of a multipath
+    route; without it the first way is taken. None is "Network is unreachable".
     """
     number = int(address)
+    flow = flow_number(src, address) if src is not None and here.multipath else 0
     asked = (address.version, number, flow)
     if asked not in here.ways:
         here.ways[asked] = find(here, address, number, flow)
     return here.ways[asked]
+
+
+def flow_number(src: Address, dst: Address) -> int:
+    """Equal for all packets between two addresses: what spreads flows over equal routes."""
+    return zlib.crc32(src.packed + dst.packed)
 
 
 def find(here: Host, address: Address, number: int, flow: int) -> Way | None:

@@ -8,7 +8,8 @@ import msgspec
 
 from labkit.kernel.conntrack import Conntrack, Entry
 from labkit.kernel.filtering import Decision
-from labkit.kernel.host import Host, Way, host
+from labkit.kernel.host import Host, Hosts, Way
+from labkit.kernel.kept import kept
 from labkit.kernel.matching import Seen
 from labkit.kernel.netfilter import Chain, Table
 from labkit.kernel.netns import ESTABLISHED_SECONDS, Network
@@ -20,6 +21,13 @@ Decide = Callable[[Table, Chain, Seen, int], Decision]
 
 
 # --- what a packet does next -------------------------------------------------------------
+
+
+class Connect(msgspec.Struct, frozen=True):
+    """A process asks its kernel to send the packet."""
+
+    netns: str
+    packet: Packet
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -105,7 +113,7 @@ class End(msgspec.Struct, frozen=True):
     answer: Packet | None = None
 
 
-Step = Send | Leave | Transmit | Arrive | Bridge | Input | Deliver | Reroute | End
+Step = Connect | Send | Leave | Transmit | Arrive | Bridge | Input | Deliver | Reroute | End
 
 
 class Journey:
@@ -122,9 +130,20 @@ class Journey:
         self.hops: list[Hop] = []
         self.frames: list[Frame] = []
         self.rules = 0
+        self.steps = 0
+        self.hosts = kept(network, "hosts", Hosts)
+
+    def copy(self) -> Journey:
+        """The same log, to be written on apart from this one."""
+        twin = Journey(self.network, self.decide, self.before, self.now)
+        twin.changed = {netns: list(entries) for netns, entries in self.changed.items()}
+        twin.untracked, twin.half_open = set(self.untracked), list(self.half_open)
+        twin.hops, twin.frames = list(self.hops), list(self.frames)
+        twin.rules, twin.steps = self.rules, self.steps
+        return twin
 
     def host(self, netns: str) -> Host:
-        return host(self.network.namespaces[netns])
+        return self.hosts[netns]
 
     # Connection tracking
 

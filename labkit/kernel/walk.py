@@ -8,7 +8,6 @@ Source: Linux net/ipv4/{ip_input,ip_forward,ip_output,route,icmp}.c.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,7 +24,7 @@ from labkit.kernel.host import Host, Way, host, look_up, source_for
 from labkit.kernel.journey import (
     Arrive,
     Bridge,
-    Decide,
+    Connect,
     Deliver,
     End,
     Input,
@@ -66,7 +65,11 @@ def walk(
         thrown = FlowDice(seen.packet) if table.name == EQUAL_WAYS else dice
         return evaluate(table, chain, seen, mark, thrown)[0][1]
 
-    return travel(network, start, packet, decide, conntrack, now)
+    journey = Journey(network, decide, conntrack, now)
+    step: Step = Connect(start, packet)
+    while not isinstance(step, End):
+        step = advance(journey, step)
+    return ended(journey, step)
 
 
 def source_address(network: Network, netns: str, dst: Address) -> Address | None:
@@ -76,25 +79,15 @@ def source_address(network: Network, netns: str, dst: Address) -> Address | None
     return None if way is None else source_for(here, way, dst)
 
 
-def travel(
-    network: Network,
-    start: str,
-    packet: Packet,
-    decide: Decide,
-    conntrack: Conntrack,
-    now: float,
-) -> Trace:
-    """The walk, with netfilter's choices made by `decide`."""
-    journey = Journey(network, decide, conntrack, now)
-    begun = connected(journey, start, packet)
-    step: Step = begun if isinstance(begun, End) else Send(start, begun)
-    if isinstance(step, Send):
-        open_socket(journey, start, step.packet)
-    for _ in range(MOST_STEPS):
-        if isinstance(step, End):
-            break
-        step = NEXT[type(step)](journey, step)
-    assert isinstance(step, End), "a packet walked for ever"
+def advance(journey: Journey, step: Step) -> Step:
+    """One step on, with netfilter's choices made by `journey.decide`."""
+    journey.steps += 1
+    assert journey.steps <= MOST_STEPS, "a packet walked for ever"
+    return NEXT[type(step)](journey, step)
+
+
+def ended(journey: Journey, step: End) -> Trace:
+    """The whole walk, once it is over."""
     if step.outcome == "delivered":
         journey.shake_hands()
     return Trace(
@@ -112,10 +105,19 @@ def travel(
 # --- out of the machine itself -----------------------------------------------------------
 
 
+def connect(journey: Journey, step: Connect) -> Step:
+    """The process asks; a program in its cgroup may put another address in place of its own."""
+    begun = connected(journey, step.netns, step.packet)
+    if isinstance(begun, End):
+        return begun
+    open_socket(journey, step.netns, begun)
+    return Send(step.netns, begun)
+
+
 def send(journey: Journey, step: Send) -> Step:
     """Local output: a route, OUTPUT, and a second look at the routes if it changed the packet."""
     here, packet = journey.host(step.netns), step.packet
-    way = look_up(here, packet.dst, flow_number(packet))
+    way = look_up(here, packet.dst, packet.src)
     if way is None or way.route.kind != "unicast":
         return nowhere(journey, step.netns, packet, way)
     tell_sending(journey, step, way)
@@ -124,7 +126,7 @@ def send(journey: Journey, step: Send) -> Step:
     if end is not None:
         return end
     if (at.packet.dst, at.packet.mark) != (packet.dst, packet.mark):
-        again = look_up(here, at.packet.dst, flow_number(at.packet))
+        again = look_up(here, at.packet.dst, at.packet.src)
         if again is None or again.route.kind != "unicast":
             return nowhere(journey, step.netns, at.packet, again)
         if again != way:
@@ -233,7 +235,7 @@ def take_in(journey: Journey, step: Input) -> Step:
     kind = strange(here, step.dev, packet)
     if kind:
         return martian(journey, step.netns, packet, kind)
-    way = look_up(here, packet.dst, flow_number(packet))
+    way = look_up(here, packet.dst, packet.src)
     if way is not None and way.local:
         return Deliver(step.netns, step.dev, packet, at.tracked)
     return forward(journey, here, at, way)
@@ -268,7 +270,7 @@ def reroute(journey: Journey, step: Reroute) -> Step:
     """What IPVS took at INPUT and turned passes OUTPUT, as if the machine had sent it."""
     here, packet = journey.host(step.netns), step.packet
     at = At(here, "INPUT", packet, step.tracked, in_device=step.dev)
-    way = look_up(here, packet.dst, flow_number(packet))
+    way = look_up(here, packet.dst, packet.src)
     return forward(journey, here, at, way, "OUTPUT")
 
 
@@ -357,12 +359,8 @@ def mtu(here: Host, way: Way) -> int:
     return way.route.mtu or here.links[way.dev].mtu
 
 
-def flow_number(packet: Packet) -> int:
-    """Equal for all packets between two addresses: what spreads flows over equal routes."""
-    return zlib.crc32(packet.src.packed + packet.dst.packed)
-
-
 NEXT: Mapping[type, Callable[[Journey, Any], Step]] = {
+    Connect: connect,
     Send: send,
     Leave: leave,
     Transmit: transmit,
