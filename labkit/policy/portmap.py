@@ -36,7 +36,8 @@ class Layer(msgspec.Struct, frozen=True):
 class PortMap(msgspec.Struct, frozen=True):
     """Every pair of pods on every port, as far as policies go.
 
-    `pods` are `namespace/title` in the order of `Reach`; each port of each protocol is in one of the layers.
+    `pods` are `namespace/title` in the order of `Reach`; each port of each protocol is in one of
+    the layers.
     """
 
     pods: tuple[str, ...]
