@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from labkit.traffic.timeline import Life, Tick, Timeline
+from labkit.views.stepper import Frame, controls, stepped
 from labkit.views.svg import clean, el
 from labkit.views.table import samp
 from labkit.views.timeline import LEFT, RIGHT, TOP, drawn, key, result, timeline, title, twin
@@ -17,25 +16,10 @@ if TYPE_CHECKING:
 PACE = 500  # milliseconds that Play stays at a tick
 
 
-class Frame(msgspec.Struct, frozen=True):
-    """One tick: where the line stands, what is said; `why` is HTML."""
-
-    at: tuple[float, float]
-    say: str
-    why: str
-    short: str
-    clock: str
-    stack: str = ""
-
-
 def scrubber(found: Timeline) -> Stepper:
     """A widget that moves through a timeline: the pods, the slice and the rules of each moment."""
-    from labkit.views.widgets import Stepper
-
     shown = frames(found)
-    widget = Stepper(shell=shell(found, shown), frames=[msgspec.to_builtins(f) for f in shown])
-    widget.words = f"{title(found)}\n{twin(found)}"
-    return widget
+    return stepped(shell(found, shown), shown, f"{title(found)}\n{twin(found)}")
 
 
 def frames(found: Timeline) -> tuple[Frame, ...]:
@@ -94,21 +78,10 @@ def _used(found: Timeline, i: int, node: str) -> list[str]:
 
 
 def shell(found: Timeline, shown: tuple[Frame, ...]) -> str:
-    """The widget's HTML: picture, buttons, slider, and the room that the longest frame needs."""
+    """The widget's HTML: the picture with a line for now, its key, and what steps it."""
     picture = timeline(found).svg.removesuffix("</svg>")
     height, _ = drawn(found)
     now = el("path", class_="token", opacity=0.6, d=f"M0 {TOP - 4}V{height - 22:.1f}") + "</svg>"
-    ghosts = "".join(f"<p class='ghost'>{clean(f.say)}</p>" for f in shown)
-    rows = "".join(f"<dl class='ghost'>{f.why}</dl>" for f in shown)
     return f"""{picture}{now}
 <p class="note">{key(found)}</p>
-<div class="bar" data-pace="{PACE}">
-<button class="prev" type="button" aria-label="Earlier">←</button>
-<button class="next" type="button" aria-label="Later">→</button>
-<button class="play" type="button">Play</button>
-<label>now <input type="range" min="0" max="{len(shown) - 1}" value="0" step="1"></label>
-<output></output></div>
-<div class="stack"></div>
-<div class="hold"><div class="room" aria-hidden="true">{ghosts}</div>
-<p class="say" aria-live="polite"></p></div>
-<div class="hold"><div class="room" aria-hidden="true">{rows}</div><dl class="why"></dl></div>"""
+{controls(shown, "moment", PACE)}"""

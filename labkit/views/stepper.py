@@ -19,22 +19,32 @@ if TYPE_CHECKING:
 
 
 class Frame(msgspec.Struct, frozen=True):
-    """What the browser shows at one step; all but `at` and `say` is HTML or SVG."""
+    """What the browser shows at one step; `why` and `stack` are HTML.
+
+    `at` is where the token stands, `short` what the slider is read as, and `clock` what stands
+    beside it: "3 of 9" if empty.
+    """
 
     at: tuple[float, float]
     say: str
     why: str
-    stack: str
     short: str
+    stack: str = ""
+    clock: str = ""
 
 
 def stepper(connection: Connection) -> Stepper:
     """A widget that steps through the hops: the packet's headers to scale at every one."""
+    shown = frames(connection)
+    return stepped(shell(connection, shown), shown, words(connection))
+
+
+def stepped(html: str, shown: tuple[Frame, ...], words: str) -> Stepper:
+    """A widget that steps through these frames; `words` are its twin."""
     from labkit.views.widgets import Stepper
 
-    shown = frames(connection)
-    widget = Stepper(shell=shell(connection, shown), frames=[msgspec.to_builtins(f) for f in shown])
-    widget.words = words(connection)
+    widget = Stepper(shell=html, frames=[msgspec.to_builtins(frame) for frame in shown])
+    widget.words = words
     return widget
 
 
@@ -105,11 +115,16 @@ def shell(connection: Connection, shown: tuple[Frame, ...]) -> str:
     return f"{picture}{ring}\n{controls(shown, 'hop')}"
 
 
-def controls(shown: tuple[Frame, ...], noun: str) -> str:
-    """What stands under a picture that is stepped; `noun` is what one step is called."""
+def controls(shown: tuple[Frame, ...], noun: str, pace: int = 1600) -> str:
+    """What stands under a picture that is stepped.
+
+    Args:
+        noun: what one step is called.
+        pace: milliseconds that Play stays at a step.
+    """
     ghosts = "".join(f"<p class='ghost'>{clean(f.say)}</p>" for f in shown)
     rows = "".join(f"<dl class='ghost'>{f.why}</dl>" for f in shown)
-    return f"""<div class="bar">
+    return f"""<div class="bar" data-pace="{pace}">
 <button class="prev" type="button" aria-label="Previous {noun}">←</button>
 <button class="next" type="button" aria-label="Next {noun}">→</button>
 <button class="play" type="button">Play</button>

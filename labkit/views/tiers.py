@@ -12,7 +12,7 @@ from labkit.policy.matcher import Side
 from labkit.policy.matcher import Step as Tier
 from labkit.traffic.meaning import Allowed
 from labkit.views.figure import figure
-from labkit.views.stepper import Frame, controls
+from labkit.views.stepper import Frame, controls, stepped
 from labkit.views.svg import clean, el, fit, line, rect, sans, text
 from labkit.views.theme import FILL
 
@@ -44,15 +44,11 @@ class Station(msgspec.Struct, frozen=True):
 
 def tiers(allowed: Allowed) -> Stepper:
     """A widget that steps a verdict of `lab.allowed` through its tiers, sender's side first."""
-    from labkit.views.widgets import Stepper
-
     asked = stations(allowed)
     shown = tuple(_frame(allowed, n, station) for n, station in enumerate(asked))
     ring = el("circle", class_="token", r=15) + "</svg>"
     shell = f"{picture(allowed).removesuffix('</svg>')}{ring}\n{controls(shown, 'tier')}"
-    widget = Stepper(shell=shell, frames=[msgspec.to_builtins(f) for f in shown])
-    widget.words = f"{title(allowed)}\n{words(allowed)}"
-    return widget
+    return stepped(shell, shown, f"{title(allowed)}\n{words(allowed)}")
 
 
 def stations(allowed: Allowed) -> tuple[Station, ...]:
@@ -164,7 +160,6 @@ def _frame(allowed: Allowed, number: int, station: Station) -> Frame:
         at=_at(station),
         say=_sentence(allowed, station),
         why=f"<dt>decided by</dt>{rows}",
-        stack="",
         short=f"{number + 1}: {_named(station)} {station.says}",
     )
 

@@ -79,7 +79,7 @@ function render({ model, el }) {
     $(".why").innerHTML = frame.why;
     range.value = i;
     range.setAttribute("aria-valuetext", frame.short);
-    $("output").textContent = frame.clock ?? `${i + 1} of ${last + 1}`;
+    $("output").textContent = frame.clock || `${i + 1} of ${last + 1}`;
     $(".prev").disabled = i === 0;
     $(".next").disabled = i === last;
     el.dataset.step = i;
@@ -99,7 +99,7 @@ function render({ model, el }) {
     play.textContent = "Pause";
     timer = setInterval(
       () => (model.get("step") === last ? stop() : go(model.get("step") + 1)),
-      +($(".bar").dataset.pace ?? 1600));
+      +$(".bar").dataset.pace);
   });
   el.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.shiftKey || e.altKey) return;
