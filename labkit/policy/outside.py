@@ -61,11 +61,12 @@ class Outside(msgspec.Struct, frozen=True):
         return pandas.DataFrame(rows, index=self.pods, dtype=bool).T
 
     def __str__(self) -> str:
-        """For each block who lets it in; whom it may be called by, where not everybody may."""
+        """For each block whom it may call, and who may call it."""
+        rows = zip(self.blocks, self.enters, self.leaves, strict=True)
         return "\n".join(
-            f"{block}: {verb} {_named_pods(self.pods, row)}"
-            for n, block in enumerate(self.blocks)
-            for verb, row in (("enters", self.enters[n]), ("is called by", self.leaves[n]))
+            f"{block}: may call {_named_pods(self.pods, enters)}; "
+            f"may be called by {_named_pods(self.pods, leaves)}"
+            for block, enters, leaves in rows
         )
 
     __repr__ = __str__
