@@ -64,8 +64,8 @@ class Outside(msgspec.Struct, frozen=True):
         """For each block whom it may call, and who may call it."""
         rows = zip(self.blocks, self.enters, self.leaves, strict=True)
         return "\n".join(
-            f"{block}: may call {_named_pods(self.pods, enters)}; "
-            f"may be called by {_named_pods(self.pods, leaves)}"
+            f"{block}\n  may call          {_named_pods(self.pods, enters)}"
+            f"\n  may be called by  {_named_pods(self.pods, leaves)}"
             for block, enters, leaves in rows
         )
 
