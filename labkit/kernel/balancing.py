@@ -171,19 +171,24 @@ def picked(
     """One of the backends, all with the same chance; a known client's own if there is affinity."""
     if not backends:
         return None
-    entries, service = journey.entries(here.netns.name), as_virtual(found, backends)
-    ends = {(b.address, b.port): b for b in backends}
     if found.affinity is not None:
+        entries, service = journey.entries(here.netns.name), as_virtual(found, backends)
         known = recalled(service, "bpf", packet.src, entries, journey.now)
         if known is not None:
-            return remembered(journey, here, found, ends[known.address, known.port], packet)
+            backend = backend_at(backends, known.address, known.port)
+            return remembered(journey, here, found, backend, packet)
     drawn = RandomDnat(tuple(Dnat(b.address, b.port) for b in backends))
     chain = Chain(name=str(found), rules=(Rule((), drawn),))
     table = Table(name="bpf", chains={chain.name: chain}, tool="nft")
     seen = Seen(here, packet, int(packet.src), int(packet.dst), packet.protocol.lower())
     target = journey.decide(table, chain, seen, packet.mark).target
     assert isinstance(target, Dnat)
-    return remembered(journey, here, found, ends[target.address, target.port or 0], packet)
+    backend = backend_at(backends, target.address, target.port or 0)
+    return remembered(journey, here, found, backend, packet)
+
+
+def backend_at(backends: tuple[Backend, ...], address: Address, port: int) -> Backend:
+    return next(b for b in backends if b.port == port and b.address == address)
 
 
 def remembered(
