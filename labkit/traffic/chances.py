@@ -16,6 +16,7 @@ from labkit.kernel.outcomes import outcomes as walks
 from labkit.kernel.packet import Protocol
 from labkit.kernel.trace import Trace
 from labkit.traffic.connect import Asked, Medium, asked, seen
+from labkit.traffic.text import plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,15 +48,11 @@ class Chances(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         width = max(map(len, self.ends))
-        head = f"{self.source} -> {self.target}, {self.protocol}: {_ends(len(self.ends))}"
+        head = f"{self.source} -> {self.target}, {self.protocol}: {plural(len(self.ends), 'end')}"
         rows = (f"  {end.ljust(width)}  {chance}" for end, chance in self.ends.items())
         return "\n".join((head, *rows))
 
     __repr__ = __str__
-
-
-def _ends(count: int) -> str:
-    return "1 end" if count == 1 else f"{count} ends"
 
 
 def outcomes(

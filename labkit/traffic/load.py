@@ -25,6 +25,7 @@ from labkit.api.state import State
 from labkit.errors import CommandError, NotFound
 from labkit.kernel.netns import Network
 from labkit.traffic.chances import FAILURES
+from labkit.traffic.text import plural
 from labkit.traffic.ways import Stage, Way, listed, way
 
 if TYPE_CHECKING:
@@ -95,12 +96,12 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def words(self) -> str:
-        pace = f"{_plural(self.clients, 'client')}, {_plural(self.rate, 'request')} a second each"
+        pace = f"{plural(self.clients, 'client')}, {plural(self.rate, 'request')} a second each"
         if self.chooses == "client":
             return f"{pace}; each client holds the list of pods"
         if self.chooses == "proxy":
             return f"{pace}; a proxy reads requests"
-        ends = [f"after {_plural(self.per_connection, 'request')}"] if self.per_connection else []
+        ends = [f"after {plural(self.per_connection, 'request')}"] if self.per_connection else []
         ends += [f"at an age of {self.max_age:g} s"] if self.max_age else []
         one, s = ("one connection", "s") if self.clients == 1 and not ends else ("connections", "")
         return f"{pace}; {one} that {f'end{s} ' + ' or '.join(ends) if ends else f'never end{s}'}"
@@ -170,33 +171,25 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         """The result in one sentence."""
         totals = {end: n for end, n in self.totals.items() if end not in FAILURES}
         failed = sum(self.totals.values()) - sum(totals.values())
-        bad = f" {_plural(failed, 'request')} got no answer." if failed else ""
+        bad = f" {plural(failed, 'request')} got no answer." if failed else ""
         if not sum(totals.values()):
             return f"No pod got a request.{bad}"
         since = f" since second {max(self.changes):g}" if self.changes else ""
         busy = sum(n > 0 for n in totals.values())
         over = f"the busiest has {self.spread() * 100:.0f} % more than the mean{since}"
-        return f"{busy} of {_plural(len(totals), 'pod')} got requests; {over}.{bad}"
+        return f"{busy} of {plural(len(totals), 'pod')} got requests; {over}.{bad}"
 
     def __str__(self) -> str:
         wide = max(len(end) for end in self.ends)
         head = f"{self.source} -> {self.target}: {self.demand.words}, {self.demand.seconds:g} s"
         rows = [
             f"  {end:{wide}}  {n:7} requests  {100 * n / max(1, sum(self.totals.values())):5.1f} %"
-            f"  {_plural(self.connections[end], 'connection')}"
+            f"  {plural(self.connections[end], 'connection')}"
             for end, n in self.totals.items()
         ]
         return "\n".join([head, *rows, self.answer])
 
     __repr__ = __str__
-
-
-def _plural(number: float, word: str) -> str:
-    return f"{_number(number)} {word}{'' if number == 1 else 's'}"
-
-
-def _number(number: float) -> str:
-    return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 # --- a run ----------------------------------------------------------------------------------

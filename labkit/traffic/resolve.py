@@ -37,6 +37,7 @@ from labkit.kernel.walk import source_address, walk
 from labkit.traffic.connect import Medium, seen
 from labkit.traffic.connection import Connection, Outcome, places_of
 from labkit.traffic.places import Spot, resolve_place
+from labkit.traffic.text import plural
 
 FIRST_PORT = 33000  # of the client's sockets for questions; one for each
 DNS_PORT = 53
@@ -96,8 +97,7 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         found = ", ".join(self.lookup.addresses) or self.lookup.problem
-        count = len(self.questions)
-        asked = "1 question" if count == 1 else f"{count} questions"
+        asked = plural(len(self.questions), "question")
         lines = [f"{self.source}: {self.name} -> {found} ({asked})"]
         rows = [_row(number, q) for number, q in enumerate(self.questions, 1)]
         width = max((len(row[1]) for row in rows), default=0)

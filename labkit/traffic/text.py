@@ -18,6 +18,12 @@ DEFAULTS = re.compile(r" srcport 0 0 | nolearning .*")  # of a VXLAN device
 NOISE = re.compile(r" -p \w+| -m (?:tcp|udp|sctp)(?= )")
 
 
+def plural(number: float, noun: str) -> str:
+    """`1 pod`, `3 pods`, `2.5 requests`."""
+    shown = str(int(number)) if number == int(number) else f"{number:g}"
+    return f"{shown} {noun}" if number == 1 else f"{shown} {noun}s"
+
+
 def connection_text(heading: str, traces: tuple[Trace, ...], titles: Mapping[str, str]) -> str:
     """First who reached whom and how it ended, then the hops; `reply` before the way back.
 

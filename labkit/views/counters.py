@@ -10,6 +10,7 @@ import msgspec
 from labkit.kernel.netns import Netns
 from labkit.traffic.connection import Connection
 from labkit.traffic.counters import device_counters
+from labkit.traffic.text import plural
 from labkit.views.figure import Figure
 from labkit.views.machines import Lab
 from labkit.views.svg import clean
@@ -73,13 +74,9 @@ def _words(count: Count) -> str:
     if count.quiet:
         return f"{place}: nothing."
     packets_in, bytes_in, packets_out, bytes_out = count.numbers
-    into = f"{_packets(packets_in)} in ({bytes_in} bytes)"
-    out = f"{_packets(packets_out)} out ({bytes_out} bytes)"
+    into = f"{plural(packets_in, 'packet')} in ({bytes_in} bytes)"
+    out = f"{plural(packets_out, 'packet')} out ({bytes_out} bytes)"
     return f"{place}: {into}, {out}."
-
-
-def _packets(n: int) -> str:
-    return "1 packet" if n == 1 else f"{n} packets"
 
 
 def _table(title: str, rows: tuple[Count, ...]) -> str:

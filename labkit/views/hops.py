@@ -10,6 +10,7 @@ import msgspec
 from labkit.kernel.packet import Packet
 from labkit.kernel.trace import Hop, Trace
 from labkit.traffic.connection import Connection, Place
+from labkit.traffic.text import plural
 
 Leg = Literal["request", "reply"]
 DONE = "delivered"
@@ -136,7 +137,9 @@ def journey(connection: Connection) -> str:
     """The answer in one sentence with its numbers: the first line of a connection's twin."""
     told = steps(connection)
     back = _loud(connection.reply) if connection.reply else 0
-    hops = f"{_count(_loud(connection.request))} there" + (f" and {back} back" if back else "")
+    hops = f"{plural(_loud(connection.request), 'hop')} there" + (
+        f" and {back} back" if back else ""
+    )
     return f"{hops}: {told[0].title} asks {connection.target} and {answer(connection)}."
 
 
@@ -153,10 +156,6 @@ def answer(connection: Connection) -> str:
     if told[-1].leg == "reply" and connection.outcome == "timed out":
         ways["timed out"] = f"times out; the answer is lost at {told[-1].title}"
     return ways[connection.outcome]
-
-
-def _count(n: int) -> str:
-    return f"{n} hop" if n == 1 else f"{n} hops"
 
 
 def twin(connection: Connection) -> str:

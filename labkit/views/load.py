@@ -12,6 +12,7 @@ import msgspec
 
 from labkit.traffic.chances import FAILURES
 from labkit.traffic.load import SPANS, Load
+from labkit.traffic.text import plural
 from labkit.views.figure import Figure, figure
 from labkit.views.svg import WIDTH, clean, el, fit, line, rect, text
 
@@ -186,7 +187,7 @@ def twin(found: Load, shown: tuple[Row, ...]) -> str:
     lines += [f"At {change(found, at)}." for at in found.changes]
     for row in shown:
         share = f"{100 * row.total / whole:.0f} %"
-        opened = f"{row.connections} connection{'' if row.connections == 1 else 's'}"
+        opened = plural(row.connections, "connection")
         counts = ", ".join(map(str, row.counts[row.first : row.last]))
         when = f" from second {found.span * row.first:g}" if row.first else ""
         until = f" until second {found.span * row.last:g}" if row.last < SPANS else ""

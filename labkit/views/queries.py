@@ -10,6 +10,7 @@ import msgspec
 
 from labkit.dns.message import Answer
 from labkit.traffic.resolve import Question, Resolution
+from labkit.traffic.text import plural
 from labkit.views.figure import Figure, figure
 from labkit.views.svg import clean, el, fit, line, mono, rect, text
 from labkit.views.theme import FILL
@@ -57,7 +58,7 @@ def queries(found: Resolution | Sequence[Resolution]) -> Figure:
     body = _drawn(lanes, marks, kept, len(names) - len(lanes))
     height = TOP + LANE * len(lanes) + FOOT
     below = f"<p class='verdict'>{clean(words.splitlines()[0])}</p>"
-    answer = f"means {_counted(len(marks))}"
+    answer = f"means {plural(len(marks), 'question')}"
     return figure(title, words, height, *body, below=below, answer=answer)
 
 
@@ -102,10 +103,6 @@ def _memories(lookups: Iterable[Resolution], first: float) -> tuple[Memory, ...]
 # --- words -----------------------------------------------------------------------------------
 
 
-def _counted(count: int) -> str:
-    return "1 question" if count == 1 else f"{count} questions"
-
-
 def twin(
     lookups: Sequence[Resolution], first: float, marks: Sequence[Mark], kept: Sequence[Memory]
 ) -> str:
@@ -113,9 +110,9 @@ def twin(
     ends = Counter(mark.kind for mark in marks)
     parts = ", ".join(f"{ends[kind]} {kind}" for kind in KINDS if ends[kind])
     memory, onward = sum(m.remembered for m in marks), sum(m.onward for m in marks)
-    times = "1 look-up" if len(lookups) == 1 else f"{len(lookups)} look-ups"
     lines = [
-        f"{_counted(len(marks))} in {times}: {parts or 'nobody was asked'}.",
+        f"{plural(len(marks), 'question')} in {plural(len(lookups), 'look-up')}: "
+        f"{parts or 'nobody was asked'}.",
         f"{memory} came from a cache; for {onward} the server asked another server.",
     ]
     for lookup in lookups:
@@ -123,10 +120,8 @@ def twin(
         result = ", ".join(lookup.lookup.addresses) or lookup.lookup.problem
         told = Counter(f"{m.kind}{' from a cache' if m.remembered else ''}" for m in own)
         each = ", ".join(f"{count} {kind}" for kind, count in told.items())
-        second = f"{lookup.now - first:g}"
-        lines.append(
-            f"At second {second}: {lookup.name} gives {result}; {_counted(len(own))}: {each}."
-        )
+        asked = f"{plural(len(own), 'question')}: {each}"
+        lines.append(f"At second {lookup.now - first:g}: {lookup.name} gives {result}; {asked}.")
     lines += [
         f"A cache holds {m.name} {m.type}, {m.kind}, from second {m.start:g} to {m.end:g}."
         for m in kept[:8]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from labkit.traffic.text import plural
 from labkit.views.figure import Figure, figure
 from labkit.views.machines import Chip, Device, Lab, Machine, Picture, picture, spread
 from labkit.views.svg import WIDTH, el, fit, line, mono, rect, sans, spans, text, tunnel
@@ -259,11 +260,7 @@ def _notes(seen: Picture) -> list[str]:
 
 def _title(seen: Picture) -> str:
     pods = sum(len(m.pods) for m in seen.machines)
-    return f"{_count(len(seen.machines), 'machine')}, {_count(pods, 'pod')}, one flat pod network."
-
-
-def _count(n: int, word: str) -> str:
-    return f"{n} {word}" if n == 1 else f"{n} {word}s"
+    return f"{plural(len(seen.machines), 'machine')}, {plural(pods, 'pod')}, one flat pod network."
 
 
 def twin(seen: Picture) -> str:
@@ -275,7 +272,7 @@ def twin(seen: Picture) -> str:
         if tunnel_
         else "routes join their pod networks and nothing is wrapped"
     )
-    machines = _count(len(seen.machines), "machine")
+    machines = plural(len(seen.machines), "machine")
     hang = "hangs" if len(seen.machines) == 1 else "hang"
     first = f"{machines} {hang} on one underlay, {seen.underlay}, MTU {seen.mtu}; {joined}."
     rows = [_machine_words(m, grouped=seen.grouped) for m in seen.machines]

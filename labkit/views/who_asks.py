@@ -10,6 +10,7 @@ import msgspec
 
 from labkit.api.core import Service
 from labkit.traffic.resolve import Question, Resolution
+from labkit.traffic.text import plural
 from labkit.views.figure import Figure, figure
 from labkit.views.svg import WIDTH, fit, line, rect, text
 
@@ -90,21 +91,17 @@ def twin(asking: Asking) -> str:
     count = asking.questions
     on = sum(n for (a, _), n in asking.edges.items() if a.column == 2)
     first = (
-        f"{_many(count, 'question')} from {_many(len(asking.column(0)), 'place')}; "
+        f"{plural(count, 'question')} from {plural(len(asking.column(0)), 'place')}; "
         f"{asking.cached} answered from a cache, {on} sent on by CoreDNS."
     )
     return "\n".join([first, *(_sentence(asking, edge) for edge in _ordered(asking))])
-
-
-def _many(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _sentence(asking: Asking, edge: Edge) -> str:
     source, target = edge
     told = {s: f"{s.name} ({asking.told[s.name]})" for s in edge if asking.told.get(s.name)}
     verb = ("sends {} to", "leads {} to", "sends {} on to")[source.column]
-    said = verb.format(_many(asking.edges[edge], "question"))
+    said = verb.format(plural(asking.edges[edge], "question"))
     return f"{told.get(source, source.name)} {said} {told.get(target, target.name)}."
 
 
