@@ -18,7 +18,9 @@ def evening(old: str, new: str) -> str:
     return f"lab.apply(evening.replace({old!r}, {new!r}))\nanswer = lab"
 
 
-NO_PROBE = "          readinessProbe: {httpGet: {path: /ready, port: 8080}, periodSeconds: 2}\n"
+NO_PROBE = """          readinessProbe: {httpGet: {path: /ready, port: 8080},
+                           periodSeconds: 2}
+"""
 COMMAND = '{exec: {command: ["sh", "-c", "sleep 5"]}}'
 EVENING_PROBE = "          readinessProbe: {tcpSocket: {port: 8080}, periodSeconds: 2}\n"
 UNREADY = '''lab.apply("""apiVersion: v1
