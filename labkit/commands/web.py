@@ -6,8 +6,6 @@ and which source address it saw; no HTTP is spoken, and no TLS. Sites outside kn
 
 from __future__ import annotations
 
-import re
-
 from labkit.api.core import Pod
 from labkit.api.listens import lasting
 from labkit.api.names import workload_of
@@ -15,6 +13,7 @@ from labkit.commands.health_page import curl_page, health_of, wget_refusal
 from labkit.commands.metrics_page import metrics_page
 from labkit.commands.output import Output
 from labkit.commands.terminal import (
+    Named,
     Program,
     Terminal,
     Unknown,
@@ -29,6 +28,7 @@ from labkit.kernel.host import host
 from labkit.kernel.packet import Packet, endpoint
 from labkit.kernel.sockets import listening
 from labkit.traffic.connection import Connection
+from labkit.traffic.request import Url, parse_url
 from labkit.traffic.sites import certificate, covers
 
 SYN_TIMEOUT = 131_000
@@ -49,7 +49,7 @@ curl failed to verify the legitimacy of the server and therefore could not
 establish a secure connection to it. To learn more about this situation and
 how to fix it, please visit the web page mentioned above."""
 """Source: curl 7.88.1 before a server with another name's certificate."""
-URL = re.compile(r"(?:(https?)://)?(\[[^]]*\]|[^/:?#]+)(?::([0-9]{1,9}))?([/?#].*)?")
+PLAIN = "# the lab speaks no TLS: who took the connection says so without it"
 
 
 def curl(terminal: Terminal, words: list[str]) -> Output:
@@ -62,52 +62,53 @@ def curl(terminal: Terminal, words: list[str]) -> Output:
         return Output(f"curl: option {unknown}: is unknown\n{hint}", 2)
     if len(rest) != 1:
         return Output("curl: (2) no URL specified", 2)
-    found = URL.fullmatch(rest[0])
-    if not found or not 0 < int(found[3] or 80) < 65536:
+    try:
+        url = parse_url(rest[0])
+    except CommandError:
         return Output("curl: (3) URL rejected: Malformed input to a URL function", 3)
-    scheme, name = found[1] or "http", found[2].strip("[]")
-    port = int(found[3] or (443 if scheme == "https" else 80))
-    to = look_up(terminal, name)
+    to = look_up(terminal, url.host)
     if to is None:
-        return Output(f"curl: (6) Could not resolve host: {name}", 6)
-    connection = connect(terminal, to, port, "TCP")
-    lines = [f"*   Trying {endpoint(to.address, port)}..."] if "-v" in flags else []
-    quiet = "-s" in flags and "-S" not in flags
-    if not connection:
-        text, code = _curl_failed(connection, name, port, flags)
-        return told(to, lines if quiet else [*lines, text], code)
-    if "-v" in flags:
-        lines.append(f"* Connected to {name} ({to.address}) port {port}")
-    if (health := health_of(terminal, connection, found[4])) and scheme == "http":
-        return told(to, [*lines, *curl_page(terminal, health, flags)])
+        return Output(f"curl: (6) Could not resolve host: {url.host}", 6)
+    connection = connect(terminal, to, url.port, "TCP")
+    lines = [f"*   Trying {endpoint(to.address, url.port)}..."] if "-v" in flags else []
+    if connection and "-v" in flags:
+        lines.append(f"* Connected to {url.host} ({to.address}) port {url.port}")
+    if connection:
+        shown, code = _curl_answered(terminal, to, connection, url, flags)
+    else:
+        shown, code = _curl_failed(connection, url, flags)
+    quiet = code and "-s" in flags and "-S" not in flags
+    return told(to, lines if quiet else [*lines, *shown], code)
+
+
+def _curl_answered(
+    terminal: Terminal, to: Named, connection: Connection, url: Url, flags: dict[str, str]
+) -> tuple[list[str], int]:
+    """What comes once the connection stands, and curl's exit code."""
+    if (health := health_of(terminal, connection, url.path)) and url.scheme == "http":
+        return curl_page(terminal, health, flags), 0
     names = certificate(connection.request.end, to.canonical)
-    known = not names or covers(names, name)
-    if scheme == "https" and not known and "-k" not in flags:
-        return told(to, lines if quiet else [*lines, STRANGER.format(name)], 60)
-    if scheme == "https" and not names:
-        lines.append("# the lab speaks no TLS: who took the connection says so without it")
+    known = not names or covers(names, url.host)
+    if url.scheme == "https" and not known and "-k" not in flags:
+        return [STRANGER.format(url.host)], 60
     if not known:
-        return told(to, [*lines, f"404: no site is called {name} here"])
-    return told(to, [*lines, greeting(terminal, connection, found[4])])
+        return [f"404: no site is called {url.host} here"], 0
+    page = greeting(terminal, connection, url.path)
+    return [*([PLAIN] if url.scheme == "https" and not names else []), page], 0
 
 
-def _curl_failed(
-    connection: Connection, name: str, port: int, flags: dict[str, str]
-) -> tuple[str, int]:
+def _curl_failed(connection: Connection, url: Url, flags: dict[str, str]) -> tuple[list[str], int]:
     """curl's message and exit code."""
+    failed = f"Failed to connect to {url.host} port {url.port} after"
     if connection.outcome != "timed out":
-        return (
-            f"curl: (7) Failed to connect to {name} port {port} after 0 ms: "
-            "Could not connect to server",
-            7,
-        )
+        return [f"curl: (7) {failed} 0 ms: Could not connect to server"], 7
     limit = flags.get("-m") or flags.get("--max-time")
     if limit:
-        return f"curl: (28) Connection timed out after {_milliseconds(limit)} milliseconds", 28
+        return [f"curl: (28) Connection timed out after {_milliseconds(limit)} milliseconds"], 28
     limit = flags.get("--connect-timeout")
     spent = _milliseconds(limit) if limit else SYN_TIMEOUT
     why = "Timeout was reached" if limit else "Could not connect to server"
-    return f"curl: (28) Failed to connect to {name} port {port} after {spent} ms: {why}", 28
+    return [f"curl: (28) {failed} {spent} ms: {why}"], 28
 
 
 def _milliseconds(seconds: str) -> int:
@@ -156,20 +157,20 @@ def wget(terminal: Terminal, words: list[str]) -> Output:
         flags, rest = options(words, "qS", ("-O", "-T"))
     except Unknown as unknown:
         raise CommandError(f"wget {unknown}: the lab models wget -qO- [-T S] URL") from None
-    found = URL.fullmatch(rest[0]) if len(rest) == 1 else None
-    if not found or not 0 < int(found[3] or 80) < 65536:
+    if len(rest) != 1:
         raise CommandError(f"wget {' '.join(words)}: write wget -qO- http://NAME:PORT")
-    name, port = found[2].strip("[]"), int(found[3] or (443 if found[1] == "https" else 80))
-    to = look_up(terminal, name)
+    url = parse_url(rest[0])
+    to = look_up(terminal, url.host)
     if to is None:
-        return Output(f"wget: bad address '{name}'", 1)
-    connection = connect(terminal, to, port, "TCP")
-    lines = [] if "-q" in flags else [f"Connecting to {name} ({endpoint(to.address, port)})"]
-    if connection and (health := health_of(terminal, connection, found[4])):
+        return Output(f"wget: bad address '{url.host}'", 1)
+    connection = connect(terminal, to, url.port, "TCP")
+    where = f"Connecting to {url.host} ({endpoint(to.address, url.port)})"
+    lines = [] if "-q" in flags else [where]
+    if connection and (health := health_of(terminal, connection, url.path)):
         refusal = wget_refusal(health)
         return told(to, [*lines, refusal or health.body], 1 if refusal else 0)
     if connection:
-        return told(to, [*lines, greeting(terminal, connection, found[4])])
+        return told(to, [*lines, greeting(terminal, connection, url.path)])
     if connection.outcome == "timed out" and "-T" in flags:
         return told(to, [*lines, "wget: download timed out"], 1)
     why = {"refused": "Connection refused", "timed out": "Connection timed out"}

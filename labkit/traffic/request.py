@@ -23,18 +23,18 @@ from labkit.kernel.packet import Address, endpoint
 from labkit.traffic.connect import Medium, connect
 from labkit.traffic.connection import Connection
 from labkit.traffic.resolve import Resolution, resolve
-from labkit.traffic.sites import certificate, covers, host_header, server_name
+from labkit.traffic.sites import PORTS, certificate, covers, host_header, server_name
 
 URL = re.compile(r"(?:(https?)://)?(\[[^]]*\]|[^/:?#\s]+)(?::([0-9]{1,5}))?([/?#]\S*)?")
-PORTS = {"http": 80, "https": 443}
 
 
-class Asked(NamedTuple):
+class Url(NamedTuple):
     """The parts of a URL that decide where a request goes and what it says."""
 
     scheme: str
     host: str
     port: int
+    path: str
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,8 +124,8 @@ def request(
     return _spoken(url, asked, resolved, connection)
 
 
-def parse_url(url: str) -> Asked:
-    """Scheme (http if none is written), host and port.
+def parse_url(url: str) -> Url:
+    """Scheme (http if none is written), host, port, and path with all that follows.
 
     Raises:
         CommandError: the text is no URL.
@@ -135,10 +135,10 @@ def parse_url(url: str) -> Asked:
     port = int(found[3] or PORTS[scheme]) if found else 0
     if found is None or not 0 < port < 65536:
         raise CommandError(f"{url}: not a URL; write for example http://backend:80/cart")
-    return Asked(scheme, found[2].strip("[]"), port)
+    return Url(scheme, found[2].strip("[]"), port, found[4] or "")
 
 
-def _spoken(url: str, asked: Asked, resolved: Resolution, connection: Connection) -> Request:
+def _spoken(url: str, asked: Url, resolved: Resolution, connection: Connection) -> Request:
     """What is said once the connection stands; nothing if it does not."""
     if not connection:
         return Request(url=url, resolution=resolved, connection=connection)

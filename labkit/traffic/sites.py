@@ -17,6 +17,7 @@ from labkit.api.datafiles import data_file
 from labkit.dns.message import address_text
 
 OUTSIDE = "outside"
+PORTS = {"http": 80, "https": 443}  # where none is written
 
 
 def certificate(end: str, canonical: str) -> tuple[str, ...]:
@@ -56,4 +57,4 @@ def server_name(scheme: str, host: str) -> str:
 def host_header(scheme: str, host: str, port: int) -> str:
     """What stands behind `Host:`: the name as typed, and a port that is not the usual one."""
     shown = f"[{host}]" if address_text(host) and ip_address(host).version == 6 else host
-    return shown if port == {"http": 80, "https": 443}[scheme] else f"{shown}:{port}"
+    return shown if port == PORTS[scheme] else f"{shown}:{port}"
