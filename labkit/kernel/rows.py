@@ -137,8 +137,13 @@ def listening_row(socket: Socket, owner: bool = True) -> str:
     `owner` False is the line without `-p`.
     """
     state, backlog = ("UNCONN", 0) if socket.protocol == "UDP" else ("LISTEN", 4096)
-    address = "*" if socket.address is None else str(socket.address)
-    row = ss_row(state, backlog, f"{address}:{socket.port}", "*:*")
+    address, peer = "*", "*"  # a socket for both families
+    if socket.address is not None:
+        is_v4 = socket.address.version == 4
+        address, peer = (
+            (str(socket.address), "0.0.0.0") if is_v4 else (f"[{socket.address}]", "[::]")
+        )
+    row = ss_row(state, backlog, f"{address}:{socket.port}", f"{peer}:*")
     return f'{row} users:(("{socket.owner}"))' if owner and socket.owner else row
 
 

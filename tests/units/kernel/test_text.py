@@ -9,8 +9,9 @@ import pytest
 
 from labkit.kernel import netfilter as nf
 from labkit.kernel.links import Link
+from labkit.kernel.netns import Socket
 from labkit.kernel.routes import NextHop, Route
-from labkit.kernel.rows import route_row
+from labkit.kernel.rows import listening_row, route_row
 from labkit.kernel.rules_text import rule_text
 from labkit.kernel.text import bridge_fdb, ip_addr, ip_link, ip_neigh, ip_route, iptables_save
 from tests.units.kernel.networks import Plan, machine, rule, tables
@@ -181,3 +182,25 @@ def test_neighbours_and_forwarding_rows_of_a_node():
     assert bridge_fdb(NODE, "v-a", NETWORK) == (
         "0a:58:0a:f4:01:02 master cni0\n02:00:00:00:02:00 master cni0 permanent\n"
     )
+
+
+LISTENERS = {
+    # of iproute2's ss: a socket of one family knows nobody of the other
+    "every address": (
+        Socket("TCP", 8080),
+        "LISTEN 0      4096               *:8080               *:*",
+    ),
+    "one of IPv4": (
+        Socket("TCP", 8080, ip_address("127.0.0.1")),
+        "LISTEN 0      4096       127.0.0.1:8080         0.0.0.0:*",
+    ),
+    "one of IPv6": (
+        Socket("TCP", 8080, ip_address("::1")),
+        "LISTEN 0      4096           [::1]:8080            [::]:*",
+    ),
+}
+
+
+@pytest.mark.parametrize(("socket", "row"), LISTENERS.values(), ids=LISTENERS)
+def test_a_listener_names_whom_it_hears(socket, row):
+    assert listening_row(socket) == row
