@@ -272,6 +272,10 @@ class ServiceSpec(Field, frozen=True):
     publish_not_ready_addresses: bool = False
     traffic_distribution: str = ""
 
+    def selects(self, labels: Mapping[str, str]) -> bool:
+        """Whether pods with these labels are meant; without a selector none are."""
+        return bool(self.selector) and self.selector.items() <= labels.items()
+
 
 class LoadBalancerIngress(Field, frozen=True):
     ip: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from labkit.api.core import Pod
+from labkit.api.core import Pod, Service
 from labkit.api.find import parse_selector
 from labkit.api.names import owner_of, workload_of
 from labkit.commands.arguments import Refused, Request
@@ -165,9 +165,8 @@ def _pods(lab: Cluster, request: Request, word: str, before: str, behind: str) -
 
 def _belongs(lab: Cluster, pod: Pod, owner: Any) -> bool:
     """Is the pod the workload's, or chosen by the Service's selector?"""
-    selector = getattr(owner.spec, "selector", None)
-    if isinstance(selector, dict):
-        return bool(selector) and selector.items() <= pod.labels.items()
+    if isinstance(owner, Service):
+        return owner.spec.selects(pod.labels)
     direct = owner_of(pod) == f"{type(owner).__name__}/{owner.name}"
     return direct or (workload_of(lab.state, pod) == owner.name and bool(owner_of(pod)))
 

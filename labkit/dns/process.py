@@ -106,7 +106,7 @@ def fatal(state: State, pod: Pod) -> str:
     fronts = tuple(
         ip
         for service in state.list(Service, pod.namespace)
-        if service.spec.selector and service.spec.selector.items() <= pod.labels.items()
+        if service.spec.selects(pod.labels)
         for ip in cluster_ips(service)
     )
     return looping(server, world_of(state, pod, lambda address, query: None), fronts)

@@ -164,8 +164,7 @@ class _Reader:
     def _services(self, pods: tuple[Pod, ...]) -> Iterator[Service]:
         """The Services whose selector takes one of the pods."""
         for service in self.state.list(Service, pods[0].namespace):
-            wanted = service.spec.selector.items()
-            if wanted and any(wanted <= pod.labels.items() for pod in pods):
+            if any(service.spec.selects(pod.labels) for pod in pods):
                 yield service
 
     def _names(self, policy: NetworkPolicy, guarded: tuple[End, ...]) -> Iterator[Finding]:

@@ -174,11 +174,10 @@ def placed(lab: Cluster, target: str, counts: Sequence[int], policy: str) -> Clu
 
 
 def _deployments(lab: Cluster, service: Service) -> list[Deployment]:
-    wanted = service.spec.selector.items()
     return [
         found
         for found in lab.list("deployments", namespace=service.namespace)
-        if wanted and wanted <= found.spec.template.metadata.labels.items()
+        if service.spec.selects(found.spec.template.metadata.labels)
     ]
 
 
