@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import PurePosixPath
 
 import pytest
@@ -23,7 +24,6 @@ FLOORS = {
     "policy": 3,
     "dns": 3,
     "edge": 3,
-    "mesh": 3,
     "controllers": 4,
     "traffic": 4,
     "cluster": 5,
@@ -36,7 +36,7 @@ FLOORS = {
     "notebook": 7,
     "__init__": 7,
 }
-APART = {2, 3, 6}
+APART = {2, 3, 4, 6}
 """Floors whose rooms do not know each other."""
 
 DRAWING = {"matplotlib", "networkx", "pandas", "numpy", "ipywidgets", "anywidget", "IPython"}
@@ -92,27 +92,28 @@ class Module:
         return (used & FLOORS.keys()) - {self.room}
 
 
-class OutsideFunctions(ast.NodeTransformer):
-    """What runs when a module is imported: no bodies of functions, nothing for types only."""
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        node.body = [ast.Pass()]
-        return node
+class OutsideTypes(ast.NodeTransformer):
+    """What may run: nothing that is imported for types only."""
 
     def visit_If(self, node: ast.If) -> ast.AST:
         return ast.Pass() if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
 
 
-class OutsideFrames(ast.NodeTransformer):
+class OutsideFunctions(OutsideTypes):
+    """What runs when a module is imported: no bodies of functions either."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.body = [ast.Pass()]
+        return node
+
+
+class OutsideFrames(OutsideTypes):
     """All but methods named `frame`: a value may say that it is a table, in pandas' words."""
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         if node.name == "frame":
             node.body = [ast.Pass()]
         return self.generic_visit(node)
-
-    def visit_If(self, node: ast.If) -> ast.AST:
-        return ast.Pass() if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
 
 
 # --- the rules: each gives what is wrong with a module, nothing if all is well -----------------
@@ -235,6 +236,41 @@ def test_every_module_keeps_the_rule(rule):
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_the_rule_notices_a_module_that_breaks_it(rule):
     assert rule.offences(rule.broken_by)
+
+
+def test_every_room_of_the_floors_is_there():
+    home = ROOT / "labkit"
+    assert not [room for room in FLOORS if not list(home.glob(f"{room}*"))]
+
+
+def circle(modules: Iterable[Module]) -> list[str]:
+    """Files that import each other in a ring, inside functions too; empty if there is none."""
+    by_name = {m.where.removesuffix(".py").replace("/", "."): m for m in modules}
+    knows = {
+        name: {
+            found
+            for used in module.imported(OutsideTypes().visit(ast.parse(module.source)))
+            for found in (used, used.rpartition(".")[0])
+            if found in by_name and found != name
+        }
+        for name, module in by_name.items()
+    }
+    try:
+        TopologicalSorter(knows).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_no_files_import_each_other_in_a_circle():
+    paths = sorted(ROOT.glob("labkit/**/*.py"))
+    assert not circle(Module(p.relative_to(ROOT).as_posix(), p.read_text()) for p in paths)
+
+
+def test_a_circle_is_noticed_inside_functions_too():
+    egg = Module("labkit/api/egg.py", "def f():\n    from labkit.api.hen import hatched")
+    hen = Module("labkit/api/hen.py", "from labkit.api import egg")
+    assert circle([egg, hen])
 
 
 def test_importing_labkit_loads_nothing_that_draws():
