@@ -56,7 +56,7 @@ def _visitors(reach: Reach, members: Members, called: list[str], j: int) -> str:
     itself = {j} if len(members[j]) == 1 and reach.reading.itself else set()
     others = [i for i in range(len(members)) if i not in itself]
     enters = [called[i] for i in others if column[i]]
-    reasons = {i: who(reach.why(*_pair(members, i, j))) for i in others if not column[i]}
+    reasons = {i: who(reach.why(*pair(members, i, j))) for i in others if not column[i]}
     if len(reasons) < len(enters):
         return f"all but {some([f'{called[i]}{why}' for i, why in reasons.items()])}"
     silent = [f"{called[i]}{why}" for i, why in reasons.items() if why]
@@ -64,7 +64,7 @@ def _visitors(reach: Reach, members: Members, called: list[str], j: int) -> str:
     return (f"only {some(enters)}" if enters else "nobody") + barred
 
 
-def _pair(members: Members, i: int, j: int) -> tuple[int, int]:
+def pair(members: Members, i: int, j: int) -> tuple[int, int]:
     """The pods that speak for two groups; two different ones where a group has two."""
     return members[i][0], members[j][-1 if i == j else 0]
 
@@ -76,14 +76,14 @@ def _called(reach: Reach, members: Members) -> list[str]:
 
 
 def _column(reach: Reach, members: Members, j: int) -> list[bool]:
-    return [reach.open(*_pair(members, i, j)) for i in range(len(members))]
+    return [reach.open(*pair(members, i, j)) for i in range(len(members))]
 
 
 def _senders(reach: Reach, members: Members, called: list[str], j: int) -> list[str]:
     column, alone = _column(reach, members, j), len(members[j]) == 1
     open_to = [n + " (itself)" * (i == j and alone) for i, n in enumerate(called) if column[i]]
     closed = [i for i in range(len(called)) if not column[i]]
-    shown = [f"{called[i]}{who(reach.why(*_pair(members, i, j)))}" for i in closed[:MOST_NAMES]]
+    shown = [f"{called[i]}{who(reach.why(*pair(members, i, j)))}" for i in closed[:MOST_NAMES]]
     return [
         f"  open to    {some(open_to)}",
         f"  closed to  {some(shown, len(closed))}",

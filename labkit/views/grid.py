@@ -8,7 +8,7 @@ from itertools import groupby
 import msgspec
 
 from labkit.policy.reach import Reach
-from labkit.policy.told import MOST, group_names, groups
+from labkit.policy.told import MOST, group_names, groups, pair
 from labkit.views.svg import WIDTH, fit, rect, text
 
 BOTH, SENDER, RECEIVER, NEITHER, ITSELF = "+<>x."
@@ -36,7 +36,7 @@ class Table(msgspec.Struct, frozen=True):
 
     def pair(self, i: int, j: int) -> tuple[int, int]:
         """The numbers of the pods that speak for a cell."""
-        return self.members[i][0], self.members[j][-1 if i == j else 0]
+        return pair(self.members, i, j)
 
     def weight(self, i: int, j: int) -> int:
         """How many pairs of different pods a cell stands for."""

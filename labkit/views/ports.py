@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from labkit.api.core import PortProtocol
 from labkit.views.figure import Figure, figure
+from labkit.views.marks import dropped, refused
 from labkit.views.ruler import Door, Ruler, ruler
 from labkit.views.svg import clean, el, fit, line, rect, text
 from labkit.views.table import ending, verdict
@@ -123,21 +124,13 @@ def _join(column: int, y: float, low: float, meets: bool, found: Ruler) -> str:
         return ""
     # A pod whose port is closed refuses, also where others of the Service answer.
     outcome = "refused" if column == 2 else found.connection.outcome
-    silent = outcome != "refused"
+    sign = refused if outcome == "refused" else dropped
     word = {"refused": "refused", "timed out": "silence"}.get(outcome, "no way")
     return "".join([
         line(f"M{x:g} {at:g}h{half - 10:g}", "go", 3),
-        _mark(x + half, at, silent),
+        sign(x + half, at),
         text(x + half, at + 27, word, "x mid stop"),
     ])  # fmt: skip
-
-
-def _mark(x: float, y: float, silent: bool) -> str:
-    """Full for silence, hollow for a refusal that goes back."""
-    box = rect(x - 11, y - 11, 22, 22, "stop" if silent else "paper", "stop", rx=2, stroke_width=2)
-    return box + line(
-        f"M{x - 5:g} {y - 5:g}l10 10m0 -10l-10 10", "paper" if silent else "stop", 2.5
-    )
 
 
 def _dots(column: int, y: float) -> str:

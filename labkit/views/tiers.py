@@ -12,9 +12,9 @@ from labkit.policy.matcher import Side
 from labkit.policy.matcher import Step as Tier
 from labkit.traffic.meaning import Allowed
 from labkit.views.figure import figure
+from labkit.views.marks import dropped, numbered
 from labkit.views.stepper import Frame, controls, stepped
 from labkit.views.svg import clean, el, fit, line, rect, sans, text
-from labkit.views.theme import FILL
 
 if TYPE_CHECKING:
     from labkit.views.widgets import Stepper
@@ -269,10 +269,7 @@ def _segment(number: int, asked: tuple[Station, ...]) -> str:
 def _stop(number: int, station: Station) -> str:
     x, y = _at(station)
     if station.says == "Deny":
-        box = rect(x - 11, y - 11, 22, 22, "stop", "stop", rx=2, stroke_width=2)
-        cross = line(f"M{x - 5:g} {y - 5:g}l10 10m0 -10l-10 10", "paper", 2.5)
         bar = line(f"M{x + 20:g} {y - 13:g}v26", "stop", 4)
         said = text(x + 30, y + 4.5, "dropped here", "b stop")
-        return el("g", box, cross, bar, said, data_hop=number)
-    dot = el("circle", cx=x, cy=y, r=10.5, fill=FILL["go"], stroke=FILL["go"], stroke_width=2.5)
-    return el("g", dot, text(x, y + 4.5, str(number + 1), "b x mid on"), data_hop=number)
+        return el("g", dropped(x, y), bar, said, data_hop=number)
+    return el("g", numbered(number + 1, x, y), data_hop=number)
