@@ -14,10 +14,12 @@ from labkit.controllers import passing, ripening, settle, step
 from labkit.dns.plugin import Names
 from labkit.edge.loadbalancer import balancer_named
 from labkit.errors import NotFound
+from labkit.given import checked
 from labkit.policies import Policies
 from labkit.proxy import mode_of, service_ports, without_stale
 
 if TYPE_CHECKING:
+    from labkit.given import Nodes, Seconds
     from labkit.kernel.conntrack import Conntrack
     from labkit.kernel.netns import Network
     from labkit.kernel.packet import Protocol
@@ -44,6 +46,7 @@ class Moment(NamedTuple):
     conntrack: Conntrack
 
 
+@checked
 class Cluster(Policies):
     """A cluster in memory; every change is an act that `undo` takes back with all that followed.
 
@@ -74,7 +77,7 @@ class Cluster(Policies):
 
     @classmethod
     def from_manifests(
-        cls, source: Source = (), nodes: int = 3, *, seed: int = 1, **config: Any
+        cls, source: Source = (), nodes: Nodes = 3, *, seed: int = 1, **config: Any
     ) -> Cluster:
         """A settled cluster that holds what a file, a text or a list of mappings says.
 
@@ -175,7 +178,7 @@ class Cluster(Policies):
         self._remember(state, setup.differences(self.state, state), (*self.faults, fault))
         return fault
 
-    def wait(self, seconds: float) -> float:
+    def wait(self, seconds: Seconds) -> float:
         """Lets the cluster's clock run; returns its new time in seconds since the start."""
         until = self.state.now + seconds
         passes = [(self.state.at_time(until), ())] if self._paused else passing(self.state, until)

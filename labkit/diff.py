@@ -15,6 +15,7 @@ from labkit.api.names import SYSTEM, title_of
 from labkit.api.objects import encode
 from labkit.api.state import Key, State
 from labkit.cluster import Cluster
+from labkit.given import checked
 from labkit.kernel import text
 from labkit.kernel.bpf import service_list
 from labkit.kernel.ipsets import ipset_save
@@ -83,6 +84,7 @@ class Diff(msgspec.Struct, frozen=True):
     __repr__ = __str__
 
 
+@checked
 def diff(a: Cluster, b: Cluster) -> Diff:
     """The differences of two clusters; stamps such as uid and resourceVersion do not count.
 

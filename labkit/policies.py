@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from labkit.api.core import PortProtocol
 from labkit.api.state import Key, State
+from labkit.given import checked
 
 if TYPE_CHECKING:
+    from labkit.given import Port
     from labkit.policy.outside import Outside
     from labkit.policy.portmap import PortMap
     from labkit.policy.propose import Proposal
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from labkit.traffic.meaning import Allowed, Explanation
 
 
+@checked
 class Policies(ABC):
     """The part of `Cluster` that tells what policies mean, under any CNI."""
 
@@ -57,14 +60,14 @@ class Policies(ABC):
         return explained(self.state, source, target, protocol=protocol, **how)
 
     def reachability(
-        self, port: int, protocol: PortProtocol = "TCP", *, system: bool = False
+        self, port: Port, protocol: PortProtocol = "TCP", *, system: bool = False
     ) -> Reach:
         """What the policies mean for every pair of pods on one port of the receiver."""
         from labkit.policy.reach import reachability
 
         return reachability(self.state, port, protocol, system=system, lines=self.lines)
 
-    def outside(self, port: int, protocol: PortProtocol = "TCP") -> Outside:
+    def outside(self, port: Port, protocol: PortProtocol = "TCP") -> Outside:
         """What the policies mean between the world outside, block by block, and every pod."""
         from labkit.policy.outside import outside
 

@@ -17,6 +17,7 @@ from tests.needs import ROOT
 
 FLOORS = {
     "errors": 1,
+    "given": 1,
     "api": 2,
     "kernel": 2,
     "cni": 3,

@@ -12,6 +12,7 @@ import msgspec
 from labkit.api.admission import namespaced
 from labkit.api.datafiles import data_file
 from labkit.api.state import ClusterConfig
+from labkit.errors import LabError
 
 Manifest = Mapping[str, Any]
 
@@ -105,7 +106,11 @@ def dns_ip(config: ClusterConfig, given: Sequence[Manifest]) -> str:
     for manifest in given:
         if _identity(manifest) == ("Service", "kube-system", "kube-dns"):
             return str((manifest.get("spec") or {}).get("clusterIP") or config.dns_ip)
+    if not config.service_cidrs:
+        raise LabError("service_cidrs: there is none; give a range such as 10.96.0.0/12")
     first = ip_network(config.service_cidrs[0])
+    if first.num_addresses < 16:
+        raise LabError(f"service_cidrs: {first} has no room for the DNS; give a /28 or larger")
     return config.dns_ip if ip_address(config.dns_ip) in first else str(first[10])
 
 

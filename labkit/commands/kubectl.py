@@ -10,6 +10,7 @@ from labkit.commands import kubectl_read, kubectl_rollout, kubectl_run, kubectl_
 from labkit.commands.arguments import Refused, Request, in_kubectls_words, parse
 from labkit.commands.output import Output
 from labkit.errors import CommandError, Conflict, Exhausted, ManifestError, NotFound
+from labkit.given import checked
 
 if TYPE_CHECKING:
     from labkit.cluster import Cluster
@@ -34,6 +35,7 @@ READING = ("get", "describe", "exec", "run", "logs")
 """Verbs that ask; the others change."""
 
 
+@checked
 def kubectl(lab: Cluster, line: str, stdin: str | None = None) -> Output:
     """What kubectl prints for a line such as `get pods -o wide`; a leading `kubectl` is allowed.
 

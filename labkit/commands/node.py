@@ -14,6 +14,7 @@ from labkit.commands.tcpdump import tcpdump
 from labkit.commands.terminal import Program, Terminal, whole
 from labkit.commands.web import WEB
 from labkit.errors import CommandError
+from labkit.given import checked
 from labkit.traffic.places import Spot, resolve_place
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ SHELLS = ("sh", "bash", "/bin/sh", "/bin/bash")
 SHELL_WORDS = set("|&;<>()")
 
 
+@checked
 def on(lab: Cluster, place: str, line: str) -> Output:
     """What a command prints there: `on(lab, "node-1", "ip route")`, `on(lab, "pod/db", "ip a")`.
 

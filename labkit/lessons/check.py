@@ -14,6 +14,7 @@ import msgspec
 
 from labkit.cluster import Cluster
 from labkit.errors import LabError, NotFound
+from labkit.given import checked
 from labkit.lessons import progress as kept
 from labkit.lessons.exercises import Exercise, Guess, Judgement, Lesson, lesson
 
@@ -37,6 +38,7 @@ class Feedback(msgspec.Struct, frozen=True):
         return "\n".join((first, *self.lines))
 
 
+@checked
 def check(id: str, answer: object = ...) -> Feedback:
     """What the lab thinks of an answer; a guess or a card is kept and not judged.
 

@@ -16,6 +16,7 @@ from labkit.api.listens import LISTENS
 from labkit.api.names import SYSTEM
 from labkit.cluster import Cluster
 from labkit.errors import CommandError, LabError
+from labkit.given import checked
 from labkit.kernel.dice import SeededDice
 from labkit.lessons.exercises import apply_changed
 from labkit.lessons.scenarios import scenario
@@ -143,6 +144,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
         return f"Case {self.number}, seed {self.seed}\n{self.report}\n{asked}"
 
 
+@checked
 def open_case(number: int, seed: int = 1) -> Case:
     """Case 1 to 6 of a seed: six faults of different kinds, in an order of the seed's own.
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
 
-from labkit.api.core import Node
 from labkit.cluster import Cluster
 from labkit.errors import LabError
 from labkit.kernel.routes import Route
@@ -54,6 +53,8 @@ def _without_rows() -> Cluster:
 def _by_hand(answer: Any) -> Judgement:
     if not isinstance(answer, Cluster):
         return Judgement("NOT YET", "hand in the cluster in which you typed, not a text.")
+    if (other := _other_nodes(answer)) is not None:
+        return other
     before = _without_rows()
     judged = judge_probes(
         before, answer, (*OUT, *PAIRS), lambda probe, seen: _row_belief(before, answer, probe, seen)
@@ -93,6 +94,13 @@ def _row_belief(before: Cluster, answer: Cluster, probe: Probe, seen: str) -> tu
         title = answer.network.namespaces[last].title
         return "", f"{title} hands the packet to the router, which knows no pods. Why there?"
     return "", "Step through this call: which row of which node sends it astray?"
+
+
+def _other_nodes(lab: Cluster) -> Judgement | None:
+    """None if the cluster has the shop's nodes and no other."""
+    if {node.name for node in lab.list("nodes")} == set(NODES):
+        return None
+    return Judgement("NOT YET", "wanted the same three nodes: node-1, node-2 and node-3.")
 
 
 def _written(state: Any) -> set[tuple[object, object]]:
@@ -179,9 +187,8 @@ def _one_owner(answer: Any) -> Judgement:
     if "".join(answer.split()) == "".join(_BROKEN.split()):
         return Judgement("NOT YET", "your text equals the old one. Did `replace` find the range?")
     lab = _shop(answer)
-    missing = [name for name in NODES if lab.state.get(Node, name) is None]
-    if missing or len(lab.list("nodes")) > len(NODES):
-        return Judgement("NOT YET", "wanted the same three nodes: node-1, node-2 and node-3.")
+    if (other := _other_nodes(lab)) is not None:
+        return other
     before = _shop(_BROKEN)
     judged = judge_probes(
         before, lab, (*PAIRS, *OUT), lambda probe, seen: _owner_belief(before, lab, probe)

@@ -8,9 +8,11 @@ from typing import Any
 from labkit.api.datafiles import DATA
 from labkit.cluster import Cluster
 from labkit.errors import NotFound
+from labkit.given import Nodes, checked
 
 
-def scenario(name: str, nodes: int | str = 3, **config: Any) -> Cluster:
+@checked
+def scenario(name: str, nodes: Nodes | str = 3, **config: Any) -> Cluster:
     """A fresh cluster from `data/NAME.yaml`; `config` as in `Cluster.from_manifests`.
 
     Args:

@@ -11,7 +11,7 @@ from labkit.api.lifecycle import STARTS, starts_in
 from labkit.api.listens import listening
 from labkit.api.state import Event, Key, State
 from labkit.api.times import seconds
-from labkit.errors import CommandError
+from labkit.errors import CommandError, NotFound
 from labkit.kernel.netns import Network
 from labkit.proxy import service_ports
 from labkit.traffic.connect import Asked, asked
@@ -59,6 +59,15 @@ class Shot:
         self.then = {node: past.at(at - late).state for node, late in delays.items()}
 
 
+def _delays(nodes: Sequence[str], delay: float | Mapping[str, float]) -> dict[str, float]:
+    """Seconds for each node; a node that `delay` does not name is not late."""
+    late = delay if isinstance(delay, Mapping) else dict.fromkeys(nodes, delay)
+    for name in late:
+        if name not in nodes:
+            raise NotFound(f"delay: there is no node `{name}`; there are {', '.join(nodes)}")
+    return {node: float(late.get(node, 0.0)) for node in nodes}
+
+
 class Film:
     """The ticks of a stretch; those that have one network share it."""
 
@@ -75,8 +84,7 @@ class Film:
         self.first = max(past.end - last, 0.0)
         count = int((past.end - self.first) / step + 1e-6)
         nodes = [node.name for node in past.at(past.end).state.list(Node)]
-        late = delay if isinstance(delay, Mapping) else dict.fromkeys(nodes, delay)
-        self.delays = {node: float(late.get(node, 0.0)) for node in nodes}
+        self.delays = _delays(nodes, delay)
         clock = (self.first + i * step for i in range(count + 1))
         self.shots = tuple(Shot(past, at, self.delays) for at in clock)
         self._networks: dict[object, Network] = {}

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Chooser = Literal["node", "client", "proxy"]
 SPANS = 12  # columns of the table of requests
 MOST = 5_000_000  # connections of one run
+LARGEST = 100_000_000  # of any number in a demand
 
 
 class Demand(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +63,8 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
             if not (isinstance(value, int if whole else int | float) and value > 0):
                 number = "whole number" if whole else "number"
                 raise CommandError(f"load: {name} is {value!r}; give a {number} above 0")
+            if value > LARGEST:
+                raise CommandError(f"load: {name} is too large; give at most {LARGEST}")
         if self.chooses not in get_args(Chooser):
             raise CommandError(
                 f"load: chooses is {self.chooses!r}; choose {', '.join(get_args(Chooser))}"

@@ -19,6 +19,7 @@ import msgspec
 from labkit.api.core import Node, Pod
 from labkit.api.listens import listening
 from labkit.api.state import State
+from labkit.given import Seconds, checked
 from labkit.kernel.conntrack import Conntrack
 from labkit.kernel.dice import FirstDice
 from labkit.kernel.netns import Network
@@ -100,14 +101,15 @@ def number(chance: Fraction) -> str:
     return str(chance) if chance <= 1 or chance.denominator == 1 else f"{float(chance):.1f}"
 
 
+@checked
 def timeline(
     history: Sequence[Moment],
     source: str,
     target: str,
     *,
-    last: float = 30.0,
-    delay: float | Mapping[str, float] = 0.0,
-    step: float = 1.0,
+    last: Seconds = 30.0,
+    delay: Seconds | Mapping[str, Seconds] = 0.0,
+    step: Seconds = 1.0,
     namespace: str = "default",
 ) -> Timeline:
     """The last `last` seconds of a history, with a new connection every `step` seconds.

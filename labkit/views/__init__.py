@@ -10,6 +10,7 @@ when first made.
 
 from __future__ import annotations
 
+from labkit.given import checked
 from labkit.views.choose import choose
 from labkit.views.compare import compare
 from labkit.views.cost import cost
@@ -82,3 +83,7 @@ __all__ = [
     "union",
     "who_asks",
 ]
+
+# What is drawn is made by other calls: a wrong kind of value is told here, once for all pictures.
+for _name in set(__all__) - {"Figure"}:
+    globals()[_name] = checked(globals()[_name])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from labkit.errors import CommandError
 from labkit.views.figure import Figure
 
 if TYPE_CHECKING:
@@ -18,7 +19,8 @@ def choose(label: str, options: Mapping[str, Figure]) -> Choice:
     """
     from labkit.views.widgets import Choice
 
-    assert options, "a choice needs at least one option"
+    if not options:
+        raise CommandError("choose: there is no option; give at least one figure by its name")
     sent = [[name, figure.html, figure.aloud] for name, figure in options.items()]
     widget = Choice(label=label, options=sent, value=sent[0][0])
     widget.words = words(label, options)

@@ -9,6 +9,8 @@ from math import log10
 import msgspec
 
 from labkit.api.datafiles import data_file
+from labkit.errors import CommandError
+from labkit.given import Count
 from labkit.proxy import MODES
 from labkit.traffic.cost import SIZES, curve, rules_met
 from labkit.views.figure import Figure, figure
@@ -36,12 +38,17 @@ def measured() -> Measured:
     return msgspec.convert(raw["first packet"], Measured)
 
 
-def cost(services: int = 1000) -> Figure:
+def cost(services: Count = 1000) -> Figure:
     """The curves of all modes; the reading at `services` is marked.
 
     Every point is a packet that was walked through tables with so many Services; between
     points lines are straight. The times below are of a real kernel, see `data/measured.json`.
+
+    Raises:
+        CommandError: more Services than the curves reach.
     """
+    if not 0 < services <= SIZES[-1]:
+        raise CommandError(f"cost: services is {services}; give a number from 1 to {SIZES[-1]}")
     lines = {mode: curve(mode) for mode in MODES}
     marks = {mode: rules_met(mode, services) for mode in MODES}
     words = twin(services, lines, marks)

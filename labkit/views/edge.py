@@ -7,10 +7,12 @@ square with a cross.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from labkit.errors import CommandError
 from labkit.views.figure import Figure, figure
 from labkit.views.front import Door, Front, PodShare, front, placed
 from labkit.views.sliders import sliders
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 CLIENT, BALANCER, NODE, POD = 2.0, 136.0, 376.0, 548.0  # x of the columns, px
 CHIP, TOP, GAP = 24.0, 26.0, 12.0
 VERBS = {"timed out": "time out", "refused": "are refused", "unreachable": "find no way"}
+COUNTS = re.compile(r" *\d\d?( +\d\d?)* *", re.ASCII)
 MOST = 6  # pods of a node that are drawn; the twin counts all
 
 
@@ -45,6 +48,10 @@ def placements(lab: Cluster, target: str, counts: Sequence[str]) -> Sliders:
     Args:
         counts: how many pods on each node, by the nodes' names: "2 1 0".
     """
+    strange = [count for count in counts if not COUNTS.fullmatch(count)]
+    if strange or not counts:
+        fault = repr(strange[0]) if strange else "empty"
+        raise CommandError(f'placements: counts is {fault}; give pods for each node, as "2 1 0"')
     figures = {
         (policy, count): edge(placed(lab, target, [int(n) for n in count.split()], policy), target)
         for policy in ("Cluster", "Local")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import ceil
 
+from labkit.errors import CommandError
+from labkit.given import Count
 from labkit.proxy import MODES
 from labkit.traffic.branches import tree
 from labkit.traffic.spread import spread as counted
@@ -21,10 +23,14 @@ Counts = Mapping[str, int]
 def histograms(runs: Mapping[str, Counts], title: str = "Connections for each pod.") -> Figure:
     """A small histogram for each run, each to the scale of its own fullest pod.
 
+    Raises:
+        CommandError: there is no run, or one without a pod.
+
     Args:
         runs: name of the run -> pod -> how many connections it got.
     """
-    assert runs, "a histogram needs at least one run"
+    if not runs or not all(runs.values()):
+        raise CommandError("histograms: give at least one run, each with at least one pod")
     across = len(runs) if len(runs) < 4 else 2
     wide = (WIDTH - GAP * (across - 1)) / across
     tall = HEAD + PITCH * max(map(len, runs.values())) + GAP
@@ -40,7 +46,7 @@ def spread(
     target: str,
     *,
     node: str = "node-1",
-    connections: Sequence[int] = (10, 100, 1000),
+    connections: Sequence[Count] = (10, 100, 1000),
     seed: int = 1,
 ) -> Figure:
     """What a node's choice makes of 10, 100 and 1000 connections to `target`.

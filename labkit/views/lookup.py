@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from labkit.errors import CommandError
 from labkit.views.figure import Figure
 from labkit.views.names import names
 
@@ -27,8 +28,8 @@ def lookup(lab: Cluster, typed: Sequence[str], places: Sequence[str]) -> Lookup:
     """
     from labkit.views.widgets import Lookup
 
-    assert typed, "a look-up needs at least one name"
-    assert places, "a look-up needs at least one place"
+    if not typed or not places:
+        raise CommandError("lookup: a name or a place is missing; give at least one of each")
     then = lab.fork()
     widget = Lookup(
         lambda place, name: _shown(asked(then, place, name)),

@@ -11,6 +11,7 @@ from fractions import Fraction
 
 import msgspec
 
+from labkit.given import Count
 from labkit.kernel.rules_text import probability
 from labkit.traffic.branches import BY_TURNS, Branch, Tree, tree
 from labkit.traffic.spread import spread
@@ -49,7 +50,7 @@ class Column(msgspec.Struct, frozen=True):
 
 
 def outcomes(
-    lab: Lab, target: str, *, node: str = "node-1", connections: int = 1000, seed: int = 1
+    lab: Lab, target: str, *, node: str = "node-1", connections: Count = 1000, seed: int = 1
 ) -> Figure:
     """The choice that `node` makes for a new connection to `target`, and `connections` drawn.
 

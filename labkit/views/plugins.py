@@ -6,6 +6,7 @@ import msgspec
 
 from labkit.dns.plugin import Station
 from labkit.dns.server import Reply
+from labkit.errors import CommandError
 from labkit.traffic.resolve import Question, Resolution
 from labkit.views.figure import Figure, figure
 from labkit.views.svg import WIDTH, clean, fit, line, rect, sans, text
@@ -27,8 +28,12 @@ def plugins(found: Resolution, number: int = -1) -> Figure:
     """One question of a look-up at the server that took it; `number` counts from 1, -1 is the last.
 
     Raises:
-        IndexError: the look-up has no such question.
+        CommandError: the look-up has no such question.
     """
+    count = len(found.questions)
+    if not 0 < (number if number > 0 else -number) <= count:
+        asked = f"the look-up asked {count}" if count else "the look-up asked nobody"
+        raise CommandError(f"plugins: there is no question {number}; {asked}")
     question = found.questions[number - 1 if number > 0 else number]
     at = found.questions.index(question) + 1
     sent = question.sent.query

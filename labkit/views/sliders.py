@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+from labkit.errors import CommandError
 from labkit.views.choose import result
 from labkit.views.figure import Figure
 
@@ -21,9 +22,13 @@ def sliders(labels: Sequence[str], figures: Mapping[tuple[Any, ...], Figure]) ->
     """
     from labkit.views.dials import Sliders
 
+    if not figures or any(len(key) != len(labels) for key in figures):
+        raise CommandError(f"sliders: give figures by one value for each of {len(labels)} labels")
     axes = [list(dict.fromkeys(key[i] for key in figures)) for i in range(len(labels))]
     keys = list(product(*axes))
-    assert set(keys) == set(figures), "a combination is missing"
+    missing = [key for key in keys if key not in figures]
+    if missing:
+        raise CommandError(f"sliders: no figure for {missing[0]}; give one for every combination")
     sent = [[name(key), figures[key].html, figures[key].aloud] for key in keys]
     widget = Sliders(
         label=", ".join(labels),
