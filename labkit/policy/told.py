@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from labkit.api.names import workloads
@@ -97,7 +97,7 @@ def who(verdict: Verdict) -> str:
     return " (may not send)" if verdict.entering.allowed else " (neither end agrees)"
 
 
-def some(names: list[str], count: int | None = None) -> str:
+def some(names: Sequence[str], count: int | None = None) -> str:
     """At most eight names, and how many more there are."""
     count = len(names) if count is None else count
     more = f" and {count - MOST_NAMES} more" if count > MOST_NAMES else ""

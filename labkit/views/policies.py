@@ -20,6 +20,7 @@ from labkit.policy.ends import pod_end
 from labkit.policy.matcher import DEFAULT, Direction, policy_types
 from labkit.policy.parts import rules_of, selects
 from labkit.policy.sentences import described
+from labkit.policy.told import some
 from labkit.views.figure import Figure, figure
 from labkit.views.svg import WIDTH, fit, line, rect, text
 
@@ -57,7 +58,7 @@ def policies(lab: Cluster) -> Figure:
         body.append(_policy(one, y))
         y += _tall(one) + GAP
     if free:
-        body.append(text(2, y + 14, f"no policy selects: {_some(free)}", "s"))
+        body.append(text(2, y + 14, f"no policy selects: {some(free)}", "s"))
         y += 26
     if beside:
         body.append(text(2, y + 14, fit(beside, WIDTH - 4), "s"))
@@ -103,7 +104,7 @@ def _free(state: State) -> list[str]:
 def _beside(state: State) -> str:
     """The policies that stand in other tiers, and are not drawn."""
     names = [policy.name for policy in state.list(ClusterNetworkPolicy)]
-    return f"Not drawn: ClusterNetworkPolicy {_some(names)}." if names else ""
+    return f"Not drawn: ClusterNetworkPolicy {some(names)}." if names else ""
 
 
 # --- the picture -------------------------------------------------------------------------
@@ -186,11 +187,11 @@ def _guarded(one: Drawn, y: float) -> str:
 
 def _twin(drawn: list[Drawn], free: list[str]) -> str:
     count = f"{len(drawn)} polic{'y' if len(drawn) == 1 else 'ies'}"
-    alone = f"; no policy selects {_some(free)}" if free else "; every pod is selected"
+    alone = f"; no policy selects {some(free)}" if free else "; every pod is selected"
     lines = [f"{count}{alone}."]
     for one in drawn:
         kinds = " and ".join(kind.lower() for kind in one.types)
-        whom = _some(one.guarded) if one.guarded else "no pod"
+        whom = some(one.guarded) if one.guarded else "no pod"
         lines.append(f"{one.namespace}/{one.name} isolates {whom} for {kinds}.")
         for kind, words in one.rows:
             if words in ("nobody may enter", "it may go nowhere"):
@@ -199,8 +200,3 @@ def _twin(drawn: list[Drawn], free: list[str]) -> str:
                 verb = "lets in" if kind == "Ingress" else "lets them go to"
                 lines.append(f"{one.name} {verb} {words}.")
     return "\n".join(lines)
-
-
-def _some(names: list[str] | tuple[str, ...], most: int = 8) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

@@ -89,7 +89,7 @@ def _aloud(sheets: list[Sheet]) -> str:
     """The twin of many sheets: the pods once, then a short paragraph for each sheet."""
     first = sheets[0].reach
     itself = " A pod always reaches itself." if first.reading.itself else ""
-    head = f"Policy verdicts on {first.protocol} {first.port} between {some(list(first.names))}."
+    head = f"Policy verdicts on {first.protocol} {first.port} between {some(first.names)}."
     rest = "Into a pod that is not named, everybody may connect."
     told = [f"{sheet.says}\n{brief(sheet.reach)}" for sheet in sheets]
     end = [] if enforced(first) else [lies(first)]
