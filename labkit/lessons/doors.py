@@ -119,10 +119,9 @@ def senders(lab: Cluster, target: str, port: int, namespace: str = "default") ->
 
 def port_pairs(lab: Cluster) -> Iterator[tuple[str, str, tuple[Span, ...]]]:
     """Each pair of different pods by their titles, with all ports between them."""
-    found, reach = lab.port_map(), lab.reachability(80)
-    pods = [(x, f"{p.namespace}/{p.name}") for x, p in zip(reach.names, reach.pods, strict=True)]
-    for (source, start), (into, goal) in permutations(pods, 2):
-        yield source, into, found.between(start, goal)
+    found = lab.port_map()
+    for source, into in permutations(found.pods, 2):
+        yield source, into, found.between(source, into)
 
 
 def loose(lab: Cluster, target: str, port: int, standing: Standing) -> Judgement | None:
