@@ -24,6 +24,7 @@ Seconds = float
 MOST = 1_000_000  # of a count, and of seconds
 MOST_NODES = 100
 SHOWN = 40  # characters of a refused value
+RESOLVERS = ("glibc", "musl", "busybox-nslookup")
 PROTOCOLS = ("TCP", "UDP", "SCTP")
 SCENARIO = 'scenario("shop")'
 VALUES = {
@@ -77,6 +78,9 @@ FORMS = {
     "Nodes": Form(lambda x: _whole(x) and 0 <= x <= MOST_NODES, f"a number from 0 to {MOST_NODES}"),
     "Seconds": Form(lambda x: _number(x) and 0 <= x <= MOST, f"seconds from 0 to {MOST}"),
     "PortProtocol": Form(lambda x: x in PROTOCOLS, f"one of {', '.join(PROTOCOLS)}"),
+    "Protocol": Form(_text, f"one of {', '.join(PROTOCOLS)}, ICMP"),
+    "Transport": Form(lambda x: x in ("UDP", "TCP"), "UDP or TCP"),
+    "Kind": Form(lambda x: x in RESOLVERS, f"one of {', '.join(RESOLVERS)}"),
     "tuple[Any, ...]": Form(lambda value: isinstance(value, tuple), "a tuple"),
     "tuple[str, str]": Form(_pair, 'pairs such as ("pod/frontend", "pod/backend:8080")'),
     "Lab": Form(lambda value: hasattr(value, "state"), f"a Cluster, as {SCENARIO} returns"),

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from labkit.api.state import State
 from labkit.errors import CommandError
+from labkit.given import Port, checked
 from labkit.kernel.conntrack import Conntrack
 from labkit.kernel.dice import Dice, FirstDice
 from labkit.kernel.netns import Network
@@ -135,6 +136,7 @@ def _source(network: Network, spot: Spot, dst: Address) -> Address:
     return source_address(network, spot.netns, dst) or (*spot.addresses, dst)[0]
 
 
+@checked
 def connect(
     state: State,
     network: Network,
@@ -142,7 +144,7 @@ def connect(
     target: str,
     *,
     protocol: Protocol = "TCP",
-    sport: int | None = None,
+    sport: Port | None = None,
     namespace: str = "default",
     conntrack: Conntrack | None = None,
     dice: Dice | None = None,

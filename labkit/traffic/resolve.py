@@ -31,12 +31,14 @@ from labkit.dns.process import is_coredns, node_file, outside, pod_file, running
 from labkit.dns.resolvconf import ResolvConf
 from labkit.dns.resolver import Exchange, Fault, Kind, Lookup, Sent, look_up
 from labkit.dns.server import Reply, ask
+from labkit.errors import CommandError
+from labkit.given import checked
 from labkit.kernel.conntrack import Conntrack
 from labkit.kernel.packet import IP_HEADER, TRANSPORT_HEADER, Address, Packet
 from labkit.kernel.walk import source_address, walk
 from labkit.traffic.connect import Medium, seen
 from labkit.traffic.connection import Connection, Outcome, places_of
-from labkit.traffic.places import Spot, resolve_place
+from labkit.traffic.places import Spot, resolve_place, split_port
 from labkit.traffic.text import plural
 
 FIRST_PORT = 33000  # of the client's sockets for questions; one for each
@@ -123,6 +125,7 @@ def _row(number: int, question: Question) -> tuple[int, str, str, str]:
     return number, sent.query.name, sent.query.type, told
 
 
+@checked
 def resolve(
     state: State,
     medium: Medium,
@@ -151,6 +154,8 @@ def resolve(
     Raises:
         NotFound, CommandError: there is no such place.
     """
+    if server and not address_text(split_port(server)[0]):
+        raise CommandError(f"server {server}: no address; give one such as 10.96.0.10")
     spot = resolve_place(state, source, namespace)
     wire = Wire(state, medium, spot, names or Names(), conntrack or {}, (state, *past))
     wire.protocol = protocol

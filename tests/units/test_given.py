@@ -24,6 +24,20 @@ CALLS = {
         lambda lab: lab.trace(None, TO), f"trace: source is None; {TEXT}"),
     "a target that is a number": (
         lambda lab: lab.outcomes(FROM, 8080), f"outcomes: target is 8080; {TEXT}"),
+    "a setting that a connection lacks": (
+        lambda lab: lab.trace(FROM, TO, bytes=3),
+        "connect: got an unexpected keyword argument 'bytes'; it takes state, network, source,"
+        " target, protocol, sport, namespace, conntrack, dice, now, size"),
+    "a port of the client that there is not": (
+        lambda lab: lab.trace(FROM, TO, sport=70000), f"connect: sport is 70000; {PORT} or None"),
+    "a size in words": (
+        lambda lab: lab.trace(FROM, TO, size="x"), "connect: size is 'x'; give a whole number"),
+    "a library that there is not": (
+        lambda lab: lab.resolve(FROM, "backend", resolver="bind"),
+        "resolve: resolver is 'bind'; give one of glibc, musl, busybox-nslookup or None"),
+    "a server by its name": (
+        lambda lab: lab.resolve(FROM, "backend", server="kube-dns"),
+        "server kube-dns: no address; give one such as 10.96.0.10"),
     "a name that is nothing": (
         lambda lab: lab.resolve(FROM, None), f"resolve: name is None; {TEXT}"),
     "a wait that ends nowhere": (
