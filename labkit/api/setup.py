@@ -16,6 +16,7 @@ from labkit.api.allocation import Network
 from labkit.api.merge import LAST_APPLIED, noted
 from labkit.api.state import ClusterConfig, Event, Key, State
 from labkit.api.store import Delete, write
+from labkit.api.syntax import dns_subdomain
 from labkit.api.system import NO_KUBE_PROXY, dns_ip, named, system_manifests
 from labkit.errors import Conflict, LabError, NotFound
 
@@ -80,14 +81,27 @@ def configured(config: ClusterConfig, options: Mapping[str, Any]) -> ClusterConf
         new = msgspec.convert({**known, **values}, ClusterConfig)
         for cidr in (*new.pod_cidrs, *new.service_cidrs, new.node_cidr):
             ip_network(cidr)
+        ip_address(new.dns_ip)
     except (msgspec.ValidationError, ValueError) as error:
         raise LabError(f"cluster option: {error}; see labkit.api.state.ClusterConfig") from None
+    _check_ranges(new)
     if new.node_local_dns and new.proxy_mode in NO_NODE_LOCAL_DNS:
         raise LabError(
             f"node_local_dns: the lab has it beside kube-proxy's modes iptables and nftables, "
             f"not beside {new.proxy_mode}; choose one of the two"
         )
     return new
+
+
+def _check_ranges(config: ClusterConfig) -> None:
+    if fault := dns_subdomain(config.dns_domain):
+        raise LabError(f"dns_domain: {fault}")
+    machines = ip_network(config.node_cidr)
+    if machines.version == 6 or machines.prefixlen > 24:
+        raise LabError(f"node_cidr: {machines} is no IPv4 range of /24 or larger; give one")
+    low, high = config.node_port_range
+    if not 0 < low <= high < 65536:
+        raise LabError(f"node_port_range: {low}-{high} is no range; give two ports, lower first")
 
 
 def changed(

@@ -83,6 +83,20 @@ CALLS = {
     "a range of Services without room": (
         lambda lab: lab.fork(service_cidrs="10.96.0.0/31"),
         "service_cidrs: 10.96.0.0/31 has no room for the DNS; give a /28 or larger"),
+    "a range of machines without room": (
+        lambda lab: lab.fork(node_cidr="10.0.0.0/30"),
+        "node_cidr: 10.0.0.0/30 is no IPv4 range of /24 or larger; give one"),
+    "node ports from high to low": (
+        lambda lab: lab.fork(node_port_range=(40000, 30000)),
+        "node_port_range: 40000-30000 is no range; give two ports, lower first"),
+    "a DNS at no address": (
+        lambda lab: lab.fork(dns_ip="x"),
+        "cluster option: 'x' does not appear to be an IPv4 or IPv6 address; see"
+        " labkit.api.state.ClusterConfig"),
+    "a domain of tags": (
+        lambda lab: lab.fork(dns_domain="<b>"),
+        "dns_domain: `<b>` is no valid name: a name has small letters, digits, `-` and `.`, and"
+        " begins and ends with a letter or digit; try `b`"),
     "the path of a cluster": (
         views.path,
         "path: connection is a Cluster; give a Connection, as lab.trace(...) or"
