@@ -55,6 +55,9 @@ def _by_hand(answer: Any) -> Judgement:
         return Judgement("NOT YET", "hand in the cluster in which you typed, not a text.")
     if (other := _other_nodes(answer)) is not None:
         return other
+    if any(daemon.name == "kube-flannel-ds" for daemon in answer.list("ds", namespace="*")):
+        says = "flannel runs in this cluster, and writes the rows. Hand in the one without it."
+        return Judgement("NOT YET", says)
     before = _without_rows()
     judged = judge_probes(
         before, answer, (*OUT, *PAIRS), lambda probe, seen: _row_belief(before, answer, probe, seen)

@@ -118,7 +118,8 @@ CELLS = (
     "views.counters(lab, near)",
     "loads = {(n, who): lab.load('pod/frontend', 'svc/backend:80', clients=n, chooses=who)\n"
     "         for n in (1, 20, 300) for who in ('node', 'proxy')}\n"
-    "dials = views.sliders(['clients', 'who chooses'], {k: views.load(v) for k, v in loads.items()})\n"
+    "pictures = {key: views.load(run) for key, run in loads.items()}\n"
+    "dials = views.sliders(['clients', 'who chooses'], pictures)\n"
     "dials",
 )
 STORED = {

@@ -61,6 +61,13 @@ WRONG = [
         "NOT YET",
         "M03",
     ),
+    (
+        "L02-1",
+        "a new shop, where flannel writes the rows",
+        'answer = scenario("shop", cni="flannel/host-gw", proxy_mode="iptables")',
+        "NOT YET",
+        "",
+    ),
     ("L02-1", "rows on node-1 only", typed(*rows()[:2]), "NOT YET", ""),
     ("L02-1", "one row forgotten", typed(*WITHOUT_LAST), "NOT YET", ""),
     (
