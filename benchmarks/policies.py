@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from random import Random
 from typing import Any
 
 import yaml
 from msgspec.structs import replace
 
-from benchmarks.timing import best, show
+from benchmarks.timing import best, peak, show
 from labkit import Cluster
 from labkit.api.networking import NetworkPolicy
 from labkit.api.objects import decode
@@ -114,10 +113,8 @@ def measure() -> None:
         took = best(lambda s=state: reachability(s, 80), runs=3)  # type: ignore[misc]
         what = f"all pairs of {pods} pods under {count} policies"
         show(what, took * 1e3, "ms", f"under {wanted}")
-    tracemalloc.start()
-    reachability(State(state.config, state.objects), 80)
-    show("  and their memory at the peak", tracemalloc.get_traced_memory()[1] / 1e6, "MB", "< 100")
-    tracemalloc.stop()
+    memory = peak(lambda: reachability(State(state.config, state.objects), 80))
+    show("  and their memory at the peak", memory, "MB", "under 100")
     show("one of 100 policies changed, 1000 pods", _changed() * 1e3, "ms", "under 30")
     layered = _state([*pods_and_policies(1000, 100), *tiers(50)])
     took = best(lambda: reachability(State(layered.config, layered.objects), 80), runs=3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from benchmarks.timing import best, show
+from benchmarks.timing import best, peak, show
 from labkit import Cluster
 from labkit.api.state import State
 from labkit.proxy import MODES, proxy_parts
@@ -75,6 +75,7 @@ def measure() -> None:
         lab = Cluster.from_manifests([*many, *wide(1)], nodes=3, proxy_mode=mode)
         cost = best(fresh(lab.state), runs=3)
         show(f"{MANY} Services x {ENDPOINTS} on 3 nodes, {mode}", cost * 1e3, "ms", "under 1000")
+        show("  and their memory at the peak", peak(fresh(lab.state)), "MB")
         lab.connect("pod/wide", "svc/wide:80")
         once = best(lambda lab=lab: [lab.connect("pod/wide", "svc/wide:80") for _ in range(20)])
         rules = lab.last.request.rules

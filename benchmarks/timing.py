@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from time import perf_counter
 
@@ -14,6 +15,16 @@ def best(work: Callable[[], object], runs: int = 5) -> float:
         work()
         times.append(perf_counter() - start)
     return min(times)
+
+
+def peak(work: Callable[[], object]) -> float:
+    """MB of Python objects at the peak of `work`, without what was there before."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1] / 1e6
+    finally:
+        tracemalloc.stop()
 
 
 def show(what: str, value: float, unit: str, wanted: str = "") -> None:
