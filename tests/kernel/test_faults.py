@@ -79,6 +79,15 @@ def port(node: str) -> str:
     return "192.168.7.1" + node[-1]
 
 
+def walled(town: Town):
+    """A policy as a plugin on a bridge enforces it: nothing may enter the pod on node-1.
+
+    kube-router does so, by the pod's address; Calico's pods hang on no bridge.
+    """
+    wall = (nf.Destination(ip_network(f"{town.ip[town.a]}/32")),)
+    return first_rule("node/node-1", "filter", "FORWARD", nf.Rule(wall, DROP))
+
+
 # what it shows: (edit of the correct network, question, what a client hears)
 CASES = {
     "a pod reaches a pod of its node": (
@@ -89,6 +98,14 @@ CASES = {
     "without br_netfilter a Service across nodes still works": (
         lambda t: together(only_endpoint(t, "node-2"), sysctl("node/", BRIDGE_NF, 0)),
         lambda t: Flow(t.near, t.service["one"], 80), "answered"),
+    "a policy on a bridge meets the packets of a neighbour": (
+        walled, lambda t: Flow(t.near, t.ip[t.a], 8080), "timed out"),
+    "without br_netfilter a neighbour walks past the policy": (
+        lambda t: together(walled(t), sysctl("node/", BRIDGE_NF, 0)),
+        lambda t: Flow(t.near, t.ip[t.a], 8080), "answered"),
+    "without br_netfilter the policy still meets other nodes": (
+        lambda t: together(walled(t), sysctl("node/", BRIDGE_NF, 0)),
+        lambda t: Flow(t.b, t.ip[t.a], 8080), "timed out"),
     "a pod reaches itself through its Service": (
         lambda t: only_endpoint(t, "node-1"), lambda t: Flow(t.a, t.service["one"], 80),
         "answered"),
