@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from labkit.cluster import Cluster
 from tests.kernel.clusters import deployment, network_of, service
-from tests.kernel.model import Flow, complaints, expected
+from tests.kernel.model import Flow, contradictions, expected
 from tests.kernel.real import Real
 from tests.kernel.test_service_types import heard
 
@@ -50,5 +52,7 @@ def network_and_questions(lab: Cluster) -> None:
     with Real(network) as real:
         for flow in asked:
             want = expected(network, flow)
-            wrong += [f"{flow}: {line}" for line in complaints(want, heard(real, flow, want))]
+            wrong += [
+                f"{flow}: {line}" for line in contradictions(want, partial(heard, real, flow, want))
+            ]
     assert not wrong, "\n".join(wrong)

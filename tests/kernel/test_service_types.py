@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from functools import partial
 
 import pytest
 
 from labkit.cluster import Cluster
 from tests.kernel.clusters import deployment, network_of, service
-from tests.kernel.model import Flow, complaints, expected
+from tests.kernel.model import Flow, contradictions, expected
 from tests.kernel.real import Real
 
 SEEDS, FLOWS, CONNECTIONS = range(40), 24, 20
@@ -91,7 +92,9 @@ def test_real_connections_end_as_the_model_says(seed):
     with Variant(network, variant) as real:
         for flow in questions(lab, seed):
             want = expected(network, flow)
-            wrong += [f"{flow}: {line}" for line in complaints(want, heard(real, flow, want))]
+            wrong += [
+                f"{flow}: {line}" for line in contradictions(want, partial(heard, real, flow, want))
+            ]
     assert not wrong, "\n".join(wrong)
 
 

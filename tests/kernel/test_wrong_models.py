@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from labkit.kernel import netfilter as nf
 from tests.kernel.clusters import Cluster, deployment, network_of, service
 from tests.kernel.edits import each_rule, links, rules, sets, sysctl, together
-from tests.kernel.model import Flow, complaints, expected
+from tests.kernel.model import Flow, bearable, complaints, expected, surprise
 from tests.kernel.real import Real
 
 CONNECTIONS = 150
@@ -78,11 +78,16 @@ def test_the_right_model_explains_everything(mode):
 
 
 def disagreements(network, found) -> list[str]:
-    return [
-        f"{flow}: {line}"
-        for flow, got in found.items()
-        for line in complaints(expected(network, flow), got)
+    """What contradicts the model, question by question; and odds that are off in all together."""
+    wanted = {flow: expected(network, flow) for flow in found}
+    wrong = [
+        f"{flow}: {line}" for flow, got in found.items() for line in complaints(wanted[flow], got)
     ]
+    if wrong:
+        return wrong
+    far = sum(surprise(wanted[flow], got) for flow, got in found.items())
+    freedom = sum(len(want) - 1 for want in wanted.values())
+    return [f"all odds together: G = {far:.1f}"] if far > bearable(freedom) else []
 
 
 # --- the wrong models ----------------------------------------------------------------------
