@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,14 @@ TOGETHER = ("tests/kernel/", "tests/browser/")
 """Folders of tests whose tests share one machine-wide thing (namespaces, a browser)."""
 
 
+RUNNING = {"notebook": Path()}  # whose cells nbval runs now
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.path.suffix == ".ipynb" and item.path != RUNNING["notebook"]:
+        RUNNING["notebook"] = item.path
+        # The browser's lessons run in this folder, too: their wrong tries would change hints.
+        Path(NEWCOMER.name, "progress.json").unlink(missing_ok=True)
     pieces = tuple(name for mark in item.iter_markers("needs") for name in mark.args)
     lack = first_missing(pieces)
     if lack is None:
