@@ -27,14 +27,27 @@ TOGETHER = ("tests/kernel/", "tests/browser/")
 """Folders of tests whose tests share one machine-wide thing (namespaces, a browser)."""
 
 
-RUNNING = {"notebook": Path()}  # whose cells nbval runs now
+class NewLearner:
+    """Each stored notebook begins with a learner who has tried nothing.
+
+    Other tests of the same worker may have tried an exercise in the same folder; one more
+    try would move the hint on. A plugin, since this file's hooks do not reach notebooks/.
+    """
+
+    def __init__(self) -> None:
+        self.notebook = Path()
+
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        if item.path.suffix == ".ipynb" and item.path != self.notebook:
+            self.notebook = item.path
+            Path(NEWCOMER.name, "progress.json").unlink(missing_ok=True)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(NewLearner())
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.path.suffix == ".ipynb" and item.path != RUNNING["notebook"]:
-        RUNNING["notebook"] = item.path
-        # The browser's lessons run in this folder, too: their wrong tries would change hints.
-        Path(NEWCOMER.name, "progress.json").unlink(missing_ok=True)
     pieces = tuple(name for mark in item.iter_markers("needs") for name in mark.args)
     lack = first_missing(pieces)
     if lack is None:
