@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadFileScheduling
 
+from labkit.lessons import progress
 from tests.needs import MAY_NOT_SKIP, first_missing
 
 # The same examples everywhere, and no verdict by the clock: a busy machine is no bug.
@@ -25,6 +26,13 @@ os.environ["LABKIT_PROGRESS"] = NEWCOMER.name
 
 TOGETHER = ("tests/kernel/", "tests/browser/")
 """Folders of tests whose tests share one machine-wide thing (namespaces, a browser)."""
+
+
+@pytest.fixture
+def a_new_learner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of progress of this test's own, empty."""
+    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path))
+    progress.reset()
 
 
 class NewLearner:

@@ -21,6 +21,7 @@ from labkit.lessons.exercises import (
 )
 from labkit.lessons.scenarios import scenario
 from labkit.traffic.branches import tree
+from labkit.traffic.chances import FAILURES
 from labkit.traffic.spread import spread
 
 TARGET = "svc/backend:80"
@@ -255,8 +256,7 @@ def _failures(lab: Cluster, source: str, target: str) -> Fraction:
         ends = lab.outcomes(source, target).ends
     except LabError:
         return ONE
-    failed = ("refused", "timed out", "unreachable")
-    return sum((chance for end, chance in ends.items() if end in failed), ZERO)
+    return sum((chance for end, chance in ends.items() if end in FAILURES), ZERO)
 
 
 LESSON = Lesson(

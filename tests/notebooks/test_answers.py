@@ -29,10 +29,7 @@ SOLVED = [(path, *row) for path, rows in ANSWERS.items() for row in rows.SOLVED]
 WRONG = [(path, *row) for path, rows in ANSWERS.items() for row in rows.WRONG]
 
 
-@pytest.fixture(autouse=True)
-def a_new_learner(tmp_path, monkeypatch):
-    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path))
-    progress.reset()
+pytestmark = pytest.mark.usefixtures("a_new_learner")
 
 
 def answer(path, exercise, code):

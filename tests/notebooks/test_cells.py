@@ -13,10 +13,7 @@ PATHS = lessons.paths()
 each_lesson = pytest.mark.parametrize("path", PATHS, ids=[p.stem for p in PATHS])
 
 
-@pytest.fixture(autouse=True)
-def a_new_learner(tmp_path, monkeypatch):
-    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path))
-    progress.reset()
+pytestmark = pytest.mark.usefixtures("a_new_learner")
 
 
 @each_lesson

@@ -183,5 +183,6 @@ def test_an_unknown_annotation_is_left_to_the_call():
         checked(call)("x", more=1.5)
 
 
+@pytest.mark.usefixtures("a_new_learner")
 def test_an_answer_without_the_nodes_of_the_shop_is_judged_all_the_same():
     assert check("L02-1", scenario("shop", 1)).standing == "NOT YET"

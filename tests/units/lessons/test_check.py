@@ -9,11 +9,7 @@ from labkit.errors import CommandError, NotFound
 from labkit.lessons import progress
 from tests.needs import ROOT
 
-
-@pytest.fixture(autouse=True)
-def a_new_learner(tmp_path, monkeypatch):
-    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path))
-    progress.reset()
+pytestmark = pytest.mark.usefixtures("a_new_learner")
 
 
 def test_a_guess_is_kept_and_not_judged():

@@ -8,7 +8,6 @@ from labkit import LabError, check
 from labkit.api.datafiles import DATA
 from labkit.api.objects import encode
 from labkit.cluster import Cluster
-from labkit.lessons import progress
 from labkit.lessons.detective import CALLS, CASES, CAUSES, MORE, WELL, Case, open_case
 from labkit.lessons.exercises import apply_changed
 from labkit.lessons.scenarios import scenario
@@ -18,10 +17,7 @@ SEEDS = range(1, 13)
 HEALTH_OF_DNS = {"deploy/kube-system/coredns": "spec", "configmap/kube-system/coredns": "data"}
 
 
-@pytest.fixture(autouse=True)
-def a_new_learner(tmp_path, monkeypatch):
-    monkeypatch.setenv("LABKIT_PROGRESS", str(tmp_path))
-    progress.reset()
+pytestmark = pytest.mark.usefixtures("a_new_learner")
 
 
 def healthy() -> Cluster:
